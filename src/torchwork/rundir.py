@@ -1,0 +1,136 @@
+"""The files of a run: their names, how they are written and read. A report is a function of this directory alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torchwork import durable
+from torchwork.types import Finding, InputError
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+DATA = "data.json"
+FITTED = "fitted.safetensors"
+SPLIT = "split.csv"
+HISTORY = "history.csv"
+LOG = "log.txt"
+CHECKPOINTS = "checkpoints"
+MODEL = "model.safetensors"
+SAMPLES = "samples"
+ARRAYS = "arrays"
+METRICS = "metrics.json"
+REPORT = "report.html"
+PLOTS = "plots"
+MODEL_SUMMARY = "model.json"
+
+
+def predictions(split: str) -> str:
+    """Return the name of a split's predictions.
+
+    >>> predictions("test")
+    'predictions-test.csv'
+    """
+    return f"predictions-{split}.csv"
+
+
+def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
+    """Make and return a new run directory: ``out``, or the next free number in ``runs/<name>``.
+
+    Raises:
+        InputError: the place is taken by another run or by files, or cannot be written.
+    """
+    try:
+        if out is not None:
+            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+                message = f"{out} is already there and not empty"
+                fix = f"choose another directory, or go on with that run: torchwork resume {out}"
+                raise InputError(Finding("out-taken", "error", "--out", message, fix))
+            out.mkdir(parents=True, exist_ok=True)
+            directory = out
+        else:
+            directory = _next_number(root / name)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        place = out if out is not None else root / name
+        message = f"cannot write to {place}: {error.strerror or error}"
+        fix = "choose a directory that you can write to with --out"
+        raise InputError(Finding("out-unwritable", "error", "--out", message, fix)) from error
+    for folder in (CHECKPOINTS, SAMPLES, ARRAYS, PLOTS):
+        (directory / folder).mkdir()
+    return directory
+
+
+def _next_number(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+    number = max(taken, default=0) + 1
+    while True:  # another run may take the number between the look and the making
+        try:
+            (parent / str(number)).mkdir()
+            return parent / str(number)
+        except FileExistsError:
+            number += 1
+
+
+def existing(path: str | Path) -> Path:
+    """Return the path of a run directory, or raise InputError where there is none."""
+    path = Path(path)
+    if not (path / CONFIG).is_file():
+        found = "no such directory" if not path.exists() else f"it holds no {CONFIG}"
+        fix = "give the directory of a run, as runs/digits/1"
+        raise InputError(Finding("no-run", "error", str(path), f"is not a run directory: {found}", fix))
+    return path
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, indented, with NaN and infinities as the strings "NaN", "Infinity" and "-Infinity"."""
+    durable.write_file(path, json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that ``write_json`` wrote; the strings for NaN and infinities stay strings."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if hasattr(value, "item"):  # a numpy scalar
+        return _plain(value.item())
+    return value
+
+
+def number(value: float) -> str:
+    """Return a float with 9 significant digits, which a float32 survives exactly.
+
+    >>> number(0.1)
+    '0.1'
+    """
+    return format(float(value), ".9g")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file durably; floats with 9 significant digits, None as an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([number(field) if isinstance(field, float) else field for field in row] for row in rows)
+    durable.write_file(path, text.getvalue())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file as one dict a row, every field a text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,134 @@
+"""The shapes that everything else speaks in: batches, losses, steps, findings, and the three protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    Inputs = Tensor | dict[str, Tensor]
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Batch(NamedTuple):
+    """Some samples on their way to the model. The first axis of every tensor is B, the number of samples.
+
+    ``inputs`` is a tensor [B, ...] or a dict of such; ``target`` is int64 [B] for classes and float [B, k] for
+    numbers; ``ids`` is a numpy int64 array [B] that indexes the source.
+    """
+
+    inputs: Inputs
+    target: Tensor
+    ids: np.ndarray
+
+
+class Loss(NamedTuple):
+    """A mean loss as PyTorch computes it (a scalar), and the denominator of that mean."""
+
+    mean: Tensor
+    weight: float
+
+
+class Step(NamedTuple):
+    """One update of the optimizer.
+
+    ``index`` counts windows from 1 over the whole run. ``loss`` is the window's mean loss, ``weight`` its denominator.
+    ``loss`` and ``grad_norm`` are scalar tensors that stay on the device: whoever reads them pays for the
+    synchronisation. ``grad_norm`` is None unless something asked for it. ``lr`` is that of the first group.
+    """
+
+    index: int
+    loss: Tensor
+    weight: float
+    grad_norm: Tensor | None
+    lr: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check has to say: where, what was found against what was expected, and how to mend it.
+
+    >>> print(Finding("unknown-option", "error", "optimizer.lrr", "Adam has no option 'lrr'", "did you mean 'lr'?"))
+    optimizer.lrr: Adam has no option 'lrr'; did you mean 'lr'?
+    """
+
+    code: str
+    severity: Severity
+    where: str
+    message: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{said}; {self.fix}" if self.fix else said
+
+
+class InputError(ValueError):
+    """The user's input is wrong and nothing was started (exit code 2). Holds every finding, not only the first."""
+
+    def __init__(self, findings: Finding | Sequence[Finding]) -> None:
+        self.findings = [findings] if isinstance(findings, Finding) else list(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+class RunError(RuntimeError):
+    """A run that had started could not go on (exit code 1). What was already written stays."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the samples of a source are.
+
+    ``inputs``: ``image`` (uint8 [C, H, W]), ``table`` (columns of numbers and categories) or ``array`` (any tensor).
+    ``target``: ``class`` (names) or ``number`` ([k] floats, named by ``target_names``), None where there is none.
+    ``classes``: the names in the order that the data set itself defines; None where the training split decides.
+    """
+
+    inputs: Literal["image", "table", "array"]
+    target: Literal["class", "number"] | None
+    classes: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Indexable samples with a schema, read a batch at a time.
+
+    ``targets`` holds the raw target of every sample (names or integers [N], or float64 [N, k]), or None where there
+    are none. ``given`` maps split names to indices where the data come with their own splits.
+    """
+
+    schema: Schema
+    targets: np.ndarray | None
+    given: Mapping[str, np.ndarray] | None
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What a person would call this sample: a file's path, a row of a table."""
+        ...
+
+    def read(self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None) -> tuple[Any, Any]:
+        """Return the raw inputs and targets of ``indices``.
+
+        Images are a uint8 tensor [B, C, H, W], or a list of [C, H, W] where sizes differ; ``size`` (height, width)
+        is a hint that a decoder may use to read at a reduced scale, never below that size.
+        """
+        ...
+
+
+class Task(Protocol):
+    """Owns what outputs and targets mean: the loss, the denominator of its mean, the predictions, the metrics."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss: ...
+
+    def weight(self, batch: Batch) -> float: ...
+
+
+Watcher = Callable[[Step], None]
