@@ -1,0 +1,42 @@
+# make demo    train the example on a fresh clone; prints the test table and the path of the report
+# make test    the default tests; those that need real data use ../shared/data where it exists
+# make check   formatting, lint, types
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+ifneq ($(wildcard ../shared/data),)
+export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: demo test test-all check format clean
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)
+	$(BIN)/torchwork train examples/digits.yaml
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest -m ""
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The stamp is written last: an installation that broke off is made anew, as is one older than what it was made from.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
