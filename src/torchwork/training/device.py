@@ -1,0 +1,65 @@
+"""Which device to train on, and how many threads to use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from torchwork.types import Finding, InputError
+
+
+def present() -> list[str]:
+    """Return the devices that this machine has, as torch counts them (after ``CUDA_VISIBLE_DEVICES``)."""
+    found = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose(name: str) -> torch.device:
+    """Return the device of a name: ``auto`` (the first of CUDA, MPS, CPU that is there), or a device that must exist.
+
+    Raises:
+        InputError: there is no such device; the message names those present.
+
+    >>> choose("cpu")
+    device(type='cpu')
+    """
+    devices = present()
+    if name == "auto":
+        return torch.device(devices[0])
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in devices:
+        message = f"there is no {name!r} on this machine"
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is not None:
+            message += f" (CUDA_VISIBLE_DEVICES={visible})"
+        fix = f"present: {', '.join(devices)}; or take auto"
+        raise InputError(Finding("no-device", "error", "device", message, fix))
+    return torch.device(wanted)
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use: a fixed rule, as another count gives other bits."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Compute with ``count`` threads while inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def keeping_generators(device: torch.device) -> Iterator[None]:
+    """Leave torch's global generators as they were found."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else [], device_type="cuda"):
+        yield

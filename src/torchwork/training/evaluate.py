@@ -1,0 +1,37 @@
+"""A model's outputs and loss terms over a whole data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from torchwork.tasks.supervised import Evaluation, aligned
+from torchwork.types import Batch
+
+
+class _Batches(Protocol):
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
+
+
+def evaluate(model: nn.Module, task: Any, batches: _Batches) -> Evaluation:
+    """Run a model in evaluation mode over every batch and keep outputs and loss terms of every sample, on the CPU.
+
+    Losses are kept as (value, weight) of each sample and summed in float64, so that a ragged last batch counts for what
+    it holds. The model is left in the mode that it was in.
+    """
+    was_training = model.training
+    model.eval()
+    parts: list[tuple[torch.Tensor, ...]] = []
+    try:
+        with torch.inference_mode():
+            for batch in batches.batches(0):
+                output = model(batch.inputs)
+                target = aligned(output, batch.target)
+                values, weights = task.criterion.terms(output, target)
+                parts.append((torch.from_numpy(batch.ids), output.cpu(), target.cpu(), values.cpu(), weights.cpu()))
+    finally:
+        model.train(was_training)
+    return Evaluation(*(torch.cat(column) for column in zip(*parts, strict=True)))

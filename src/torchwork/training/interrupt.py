@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM as a wish that the loop grants after its current step, not as an exception inside it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training stopped because it was asked to, after the checkpoint was saved. ``signal`` says what asked."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
+class StopRequest:
+    """Whether somebody asked to stop; call it to know."""
+
+    signal: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signal is not None
+
+
+@contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Turn SIGINT and SIGTERM into a request while inside; a second SIGINT raises KeyboardInterrupt at once.
+
+    Outside the main thread Python delivers no signals: there, nothing is changed.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if request.signal == signal.SIGINT and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        request.signal = number
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,284 @@
+"""The loop. Read this first: one optimizer update per turn of `updates`, the order of events in `run_epochs`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchwork import rng
+from torchwork.optim.clip import clip_grad_norm
+from torchwork.tasks.supervised import Evaluation
+from torchwork.training.evaluate import evaluate
+from torchwork.training.state import State
+from torchwork.types import Batch, RunError, Step, Task, Watcher
+
+
+class NonFiniteLoss(RunError):
+    """The loss of a step is NaN or infinite. The weights are as they were before that step."""
+
+
+class Batches(Protocol):
+    """What the loop needs of a loader: the batches of an epoch, from any of them on."""
+
+    def __len__(self) -> int: ...
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
+
+
+class EvaluatedTask(Task, Protocol):
+    """A task that can also judge an evaluation."""
+
+    def metrics(self, evaluation: Evaluation) -> dict[str, float]: ...
+
+
+def windows(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Group batches into windows, the batches of one update. The last window may be shorter."""
+    iterator = iter(batches)
+    while window := list(islice(iterator, size)):
+        yield window
+
+
+def updates(
+    state: State, batch_windows: Iterable[list[Batch]], task: Task, *, seed: int = 0, clip_norm: float | None = None
+) -> Iterator[Step]:
+    """Make one optimizer update per yield, and nothing else.
+
+    A window of one batch back-propagates torch's mean loss unchanged. In a window of several, each batch
+    back-propagates ``mean * (weight / weight of the window)``, which gives the gradient of the one big batch, however
+    unequal the batches are. Random layers (dropout) draw from torch's default generator, seeded for each window by
+    (seed, window), so that a run that goes on from here draws the same numbers.
+
+    A window in which no sample counts (all targets ignored) changes nothing and yields a loss of 0.
+
+    Args:
+        state: The model in training mode with its optimizer; ``state.progress.index`` is counted up.
+        batch_windows: Lists of batches, one list for each update.
+        task: Gives each batch's loss and, beforehand, that loss's denominator.
+        seed: The run's seed.
+        clip_norm: The greatest norm of all gradients together, or None for no limit.
+
+    Raises:
+        NonFiniteLoss: before the update that would have spoilt the weights.
+    """
+    optimizer, progress = state.optimizer, state.progress
+    parameters = [p for group in optimizer.param_groups for p in group["params"]] if clip_norm is not None else []
+    for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
+        progress.index += 1
+        weights = [task.weight(batch) for batch in window]
+        total = math.fsum(weights)
+        seen = _Seen()
+        lr = float(optimizer.param_groups[0]["lr"])
+        if total > 0:
+            optimizer.step(_closure(state, task, window, weights, layer_seed, parameters, clip_norm, seen))
+            if state.schedule is not None:
+                state.schedule.after_update()
+        loss = torch.zeros(()) if seen.loss is None else seen.loss
+        yield Step(progress.index, loss, total, seen.norm, lr)
+
+
+class _Seen:
+    """What an optimizer's first call of the closure saw."""
+
+    loss: Tensor | None = None
+    norm: Tensor | None = None
+
+
+def _closure(
+    state: State,
+    task: Task,
+    window: list[Batch],
+    weights: list[float],
+    layer_seed: int,
+    parameters: list[Tensor],
+    clip_norm: float | None,
+    seen: _Seen,
+) -> Callable[[], Tensor]:
+    model, optimizer, progress = state.model, state.optimizer, state.progress
+    device = window[0].target.device
+
+    def closure() -> Tensor:
+        # an optimizer may call this more than once (LBFGS): the same masks each time, so that it sees one function
+        _seed_random_layers(layer_seed, device)
+        optimizer.zero_grad()
+        loss = _backward(task, model, window, weights)
+        norm = clip_grad_norm(parameters, clip_norm) if clip_norm is not None else None
+        if seen.loss is None:
+            seen.loss, seen.norm = loss, norm
+            if not math.isfinite(loss.item()):
+                raise NonFiniteLoss(_describe_non_finite(progress.index, progress.epoch, loss, window))
+        return loss
+
+    return closure
+
+
+def _backward(task: Task, model: Any, window: list[Batch], weights: list[float]) -> Tensor:
+    if len(window) == 1:
+        mean = task.loss(model, window[0]).mean
+        mean.backward()
+        return mean.detach()
+    shares, total = [], math.fsum(weights)
+    for batch, weight in zip(window, weights, strict=True):
+        if weight > 0:
+            share = task.loss(model, batch).mean * (weight / total)
+            share.backward()
+            shares.append(share.detach())
+    return torch.stack(shares).sum()
+
+
+def _layer_seeds(seed: int, first: int) -> Iterator[int]:
+    while True:  # drawn in blocks: one by one they would cost more than a small step
+        block = rng.keys(seed, "layers", np.arange(first, first + 256)) >> np.uint64(32)
+        yield from block.tolist()
+        first += 256
+
+
+def _seed_random_layers(seed: int, device: torch.device) -> None:
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
+def _describe_non_finite(index: int, epoch: int, loss: Tensor, window: list[Batch]) -> str:
+    ids = [int(i) for batch in window for i in batch.ids]
+    shown = ", ".join(map(str, ids[:20])) + (f", ... ({len(ids)} in all)" if len(ids) > 20 else "")
+    return (
+        f"the loss is {loss.item()} at step {index} (epoch {epoch + 1}), samples {shown}. The weights of the step before "
+        "are kept. A smaller learning rate, train.clip_norm or a look at these samples may help"
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train; ``monitor`` names the column of an epoch's row that decides what is best."""
+
+    epochs: int
+    seed: int = 0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    patience: int | None = None
+    monitor: str = "val_loss"
+
+
+GREATER_IS_BETTER = ("accuracy", "r2")
+
+
+def improves(value: float, best: float | None, monitor: str) -> bool:
+    """Tell whether a monitored value is better than the best so far; losses and errors the lower, accuracy the higher.
+
+    >>> improves(0.9, 0.8, "val_accuracy"), improves(0.9, 0.8, "val_loss"), improves(float("nan"), 0.8, "val_loss")
+    (True, False, False)
+    """
+    if math.isnan(value):
+        return False
+    if best is None:
+        return True
+    return value > best if monitor.endswith(GREATER_IS_BETTER) else value < best
+
+
+def run_epochs(
+    state: State,
+    task: EvaluatedTask,
+    train: Batches,
+    val: Batches | None,
+    plan: Plan,
+    *,
+    save: Callable[[bool], None] = lambda is_best: None,
+    on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    watchers: Sequence[Watcher] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Train until the last epoch, until patience ends, or until asked to stop; say whether training is done.
+
+    The order of everything: update -> watch -> (at the end of an epoch) evaluate -> best or stop -> schedule -> save.
+
+    Args:
+        state: Where to start from; goes on in the middle of an epoch where ``progress.position`` says so.
+        task: Gives losses and judges evaluations.
+        train: The batches to learn from.
+        val: The batches to judge by after each epoch, or None.
+        plan: How long and how.
+        save: Called with True where the epoch was the best so far; also called when asked to stop.
+        on_epoch: Called with the epoch's row of history.
+        watchers: Called with every step.
+        should_stop: Asked after every update.
+    """
+    progress = state.progress
+    while progress.epoch < plan.epochs and not progress.done:
+        if not _train_epoch(state, task, train, plan, watchers, should_stop):
+            save(False)
+            return False
+        started = time.perf_counter()
+        row = _epoch_row(state, task, val)
+        progress.seconds += time.perf_counter() - started
+        row["seconds"] = progress.seconds
+        value = row.get(plan.monitor)
+        is_best = value is not None and improves(value, progress.best, plan.monitor)
+        if is_best:
+            progress.best, progress.best_epoch, progress.epochs_without_gain = value, progress.epoch + 1, 0
+        else:
+            progress.epochs_without_gain += 1
+        if state.schedule is not None:
+            state.schedule.after_epoch(value)
+        _begin_next_epoch(state, plan)
+        on_epoch(row)
+        save(is_best)
+        if should_stop():
+            return progress.done
+    return True
+
+
+def _train_epoch(
+    state: State,
+    task: Task,
+    train: Batches,
+    plan: Plan,
+    watchers: Sequence[Watcher],
+    should_stop: Callable[[], bool],
+) -> bool:
+    progress, started = state.progress, time.perf_counter()
+    before = progress.seconds
+    state.model.train()
+    consumed, total = progress.position, len(train)
+    grouped = windows(train.batches(progress.epoch, start=consumed), plan.accumulate)
+    for step in updates(state, grouped, task, seed=plan.seed, clip_norm=plan.clip_norm):
+        progress.position = min(progress.position + plan.accumulate, total)
+        progress.loss_sum += step.loss.item() * step.weight
+        progress.loss_weight += step.weight
+        progress.seconds = before + time.perf_counter() - started
+        for watch in watchers:
+            watch(step)
+        if should_stop():
+            return False
+    return True
+
+
+def _epoch_row(state: State, task: EvaluatedTask, val: Batches | None) -> dict[str, float]:
+    progress = state.progress
+    row: dict[str, float] = {
+        "epoch": progress.epoch + 1,
+        "step": progress.index,
+        "lr": float(state.optimizer.param_groups[0]["lr"]),
+        "train_loss": progress.loss_sum / progress.loss_weight if progress.loss_weight else 0.0,
+    }
+    if val is not None:
+        evaluation = evaluate(state.model, task, val)
+        row["val_loss"] = evaluation.loss
+        row |= {f"val_{name}": value for name, value in task.metrics(evaluation).items()}
+    return row
+
+
+def _begin_next_epoch(state: State, plan: Plan) -> None:
+    progress = state.progress
+    progress.epoch += 1
+    progress.position, progress.loss_sum, progress.loss_weight, progress.seconds = 0, 0.0, 0.0, 0.0
+    out_of_patience = plan.patience is not None and progress.epochs_without_gain >= plan.patience
+    progress.done = progress.epoch >= plan.epochs or out_of_patience

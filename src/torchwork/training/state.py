@@ -1,0 +1,50 @@
+"""All that a run carries from one update to the next, and so all that a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import nn
+from torch.optim import Optimizer
+
+
+class Schedule(Protocol):
+    """What changes learning rates: told after every update and after every epoch's evaluation."""
+
+    def after_update(self) -> None: ...
+    def after_epoch(self, metric: float | None) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class Progress:
+    """Where a run stands, in plain numbers.
+
+    ``index`` counts windows consumed (updates, and windows that no sample counted in); ``epoch`` counts epochs
+    completed; ``position`` counts the batches consumed of the running epoch. ``loss_sum`` and ``loss_weight`` add up
+    the running epoch's training loss. ``best`` is the best monitored value so far, reached at ``best_epoch``, and
+    ``epochs_without_gain`` counts from there. ``done`` says that training is over, by its last epoch or by patience.
+    """
+
+    index: int = 0
+    epoch: int = 0
+    position: int = 0
+    loss_sum: float = 0.0
+    loss_weight: float = 0.0
+    seconds: float = 0.0
+    best: float | None = None
+    best_epoch: int | None = None
+    epochs_without_gain: int = 0
+    done: bool = False
+
+
+@dataclass
+class State:
+    """A model on its way, with its optimizer, its schedule and the progress made."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule | None = None
+    progress: Progress = field(default_factory=Progress)
