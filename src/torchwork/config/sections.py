@@ -1,0 +1,122 @@
+"""The sections of a config and what each key means: frozen data, checked, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Component = dict[str, Any]
+"""A component after loading: ``{"name": ..., **options}``."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _kind(kind: str, form: str = "one") -> dict[str, Any]:
+    return {"component": kind, "form": form}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class SplitConfig(_Section):
+    """How the samples are shared out."""
+
+    train: Fraction = Field(default=0.7, description="The part of the samples to learn from, 0 to 1.")
+    val: Fraction = Field(default=0.15, description="The part to evaluate on after each epoch, 0 to 1.")
+    test: Fraction = Field(default=0.15, description="The part to evaluate on once, at the end, 0 to 1.")
+    by: Literal["random", "stratified", "given"] | None = Field(
+        default=None,
+        description="random; stratified: each class in the same proportion; given: the splits that the data come with. "
+        "null: given where there are such, else stratified for classes and random for numbers.",
+    )
+
+
+class DataConfig(_Section):
+    """The data, and its way to a batch."""
+
+    source: Component = Field(
+        description="Where the samples come from. Relative paths start at the current directory.",
+        json_schema_extra=_kind("source"),
+    )
+    split: SplitConfig = Field(default=SplitConfig(), description="How the samples are shared out.")
+    transform: list[Component] = Field(
+        default=[],
+        description="What is done to each sample at training, evaluation and prediction alike, in this order.",
+        json_schema_extra=_kind("transform", "list"),
+    )
+    augment: list[Component] = Field(
+        default=[],
+        description="Random changes to the samples of training, in this order.",
+        json_schema_extra=_kind("augment", "list"),
+    )
+    target_transform: str | None = Field(
+        default=None, description="A function for the targets, as package.module:function."
+    )
+    batch_size: Count = Field(default=64, description="The number of samples in a batch.")
+    num_workers: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Processes that read data which do not fit in memory; 0: read in the run's own."
+    )
+    shuffle: bool = Field(default=True, description="A new order of the training samples in each epoch.")
+    drop_last: bool = Field(default=False, description="Leave out the last batch of training where it is not full.")
+
+
+class TrainConfig(_Section):
+    """The training itself."""
+
+    epochs: Count = Field(default=10, description="How often the training samples are gone through.")
+    precision: Literal["fp32", "fp64"] = Field(default="fp32", description="The floating-point format of the run.")
+    accumulate: Count = Field(default=1, description="Batches to one update; equals one batch of their joint size.")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="The greatest norm of all gradients together; null: no limit."
+    )
+    patience: Count | None = Field(
+        default=None,
+        description="Stop after this many epochs in which the monitored figure got no better; null: never.",
+    )
+    monitor: str | None = Field(
+        default=None, description="The column of history.csv that decides which epoch is best; null: val_loss."
+    )
+
+
+class Config(_Section):
+    """A whole job: data, model, optimisation. Every path in it is relative to the current directory."""
+
+    name: Annotated[str, Field(max_length=100, pattern=r"^[^\s\\/:*?\"<>|.-][^\s\\/:*?\"<>|]*$")] = Field(
+        default="run", description="The name of the run's directory below runs/."
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="Decides every random number of the run.")
+    device: str = Field(
+        default="auto",
+        pattern=r"^[a-z]+(:[0-9]+)?$",
+        description="auto, cpu, cuda, cuda:1 or mps; auto: a GPU where there is one.",
+    )
+    task: str | None = Field(
+        default=None,
+        description="What the targets mean; null: what the loss or the targets say.",
+        json_schema_extra=_kind("task", "name"),
+    )
+    data: DataConfig = Field(description="The data, and its way to a batch.")
+    model: Component = Field(description="The model to train.", json_schema_extra=_kind("model"))
+    init: dict[str, Any] = Field(
+        default={},
+        description="Start values by layer type (Linear) or pattern of parameter names (fc*).",
+        json_schema_extra=_kind("init", "map"),
+    )
+    loss: Component | None = Field(
+        default=None,
+        description="What training makes small; null: the usual loss of the task.",
+        json_schema_extra=_kind("loss"),
+    )
+    optimizer: Component | list[Component] = Field(
+        description="How the parameters are updated. A list shares the parameters out by match.",
+        json_schema_extra=_kind("optimizer", "one or list"),
+    )
+    schedule: Component | None = Field(
+        default=None,
+        description="How the learning rate changes; null: not at all.",
+        json_schema_extra=_kind("schedule"),
+    )
+    train: TrainConfig = Field(default=TrainConfig(), description="The training itself.")
