@@ -1,1 +1,48 @@
-"""From a data set and one short config to a trained, evaluated, explained and reproducible PyTorch model."""
+"""From a data set and one short config to a trained, evaluated, explained and reproducible PyTorch model.
+
+>>> import torchwork
+>>> run = torchwork.train("examples/digits.yaml")  # doctest: +SKIP
+>>> run.metrics["test"]["accuracy"]  # doctest: +SKIP
+0.989
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torchwork.plan import Plan, check
+    from torchwork.run import Run, evaluate, load, resume, train
+    from torchwork.training.fit import fit
+    from torchwork.types import Batch, Finding, InputError, RunError
+
+__version__ = "0.1.0"
+
+# imported when first used, so that `import torchwork` costs no torch
+_PLACES = {
+    "Batch": "torchwork.types",
+    "Finding": "torchwork.types",
+    "InputError": "torchwork.types",
+    "Plan": "torchwork.plan",
+    "Run": "torchwork.run",
+    "RunError": "torchwork.types",
+    "check": "torchwork.plan",
+    "evaluate": "torchwork.run",
+    "fit": "torchwork.training.fit",
+    "load": "torchwork.run",
+    "resume": "torchwork.run",
+    "train": "torchwork.run",
+}
+
+__all__ = ["Batch", "Finding", "InputError", "Plan", "Run", "RunError", "check", "evaluate", "fit", "load", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'torchwork' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

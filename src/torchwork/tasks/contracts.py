@@ -70,6 +70,12 @@ def choose(
     return Regression(criterion, tuple(target_names))
 
 
+def check_loss(loss: Mapping[str, Any] | None) -> None:
+    """Raise InputError where a loss's name or options are wrong, whatever the data are."""
+    if loss is not None:
+        losses.build(loss)
+
+
 def _check_class_weights(criterion: losses.Criterion, classes: Sequence[str]) -> None:
     weight = getattr(criterion.module, "weight", None)
     if weight is not None and weight.shape != (len(classes),):

@@ -157,7 +157,7 @@ def _describe_non_finite(index: int, epoch: int, loss: Tensor, window: list[Batc
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainOptions:
     """How long and how to train; ``monitor`` names the column of an epoch's row that decides what is best."""
 
     epochs: int
@@ -189,7 +189,7 @@ def run_epochs(
     task: EvaluatedTask,
     train: Batches,
     val: Batches | None,
-    plan: Plan,
+    options: TrainOptions,
     *,
     save: Callable[[bool], None] = lambda is_best: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
@@ -205,30 +205,30 @@ def run_epochs(
         task: Gives losses and judges evaluations.
         train: The batches to learn from.
         val: The batches to judge by after each epoch, or None.
-        plan: How long and how.
+        options: How long and how.
         save: Called with True where the epoch was the best so far; also called when asked to stop.
         on_epoch: Called with the epoch's row of history.
         watchers: Called with every step.
         should_stop: Asked after every update.
     """
     progress = state.progress
-    while progress.epoch < plan.epochs and not progress.done:
-        if not _train_epoch(state, task, train, plan, watchers, should_stop):
+    while progress.epoch < options.epochs and not progress.done:
+        if not _train_epoch(state, task, train, options, watchers, should_stop):
             save(False)
             return False
         started = time.perf_counter()
         row = _epoch_row(state, task, val)
         progress.seconds += time.perf_counter() - started
         row["seconds"] = progress.seconds
-        value = row.get(plan.monitor)
-        is_best = value is not None and improves(value, progress.best, plan.monitor)
+        value = row.get(options.monitor)
+        is_best = value is not None and improves(value, progress.best, options.monitor)
         if is_best:
             progress.best, progress.best_epoch, progress.epochs_without_gain = value, progress.epoch + 1, 0
         else:
             progress.epochs_without_gain += 1
         if state.schedule is not None:
             state.schedule.after_epoch(value)
-        _begin_next_epoch(state, plan)
+        _begin_next_epoch(state, options)
         on_epoch(row)
         save(is_best)
         if should_stop():
@@ -240,7 +240,7 @@ def _train_epoch(
     state: State,
     task: Task,
     train: Batches,
-    plan: Plan,
+    options: TrainOptions,
     watchers: Sequence[Watcher],
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -248,9 +248,9 @@ def _train_epoch(
     before = progress.seconds
     state.model.train()
     consumed, total = progress.position, len(train)
-    grouped = windows(train.batches(progress.epoch, start=consumed), plan.accumulate)
-    for step in updates(state, grouped, task, seed=plan.seed, clip_norm=plan.clip_norm):
-        progress.position = min(progress.position + plan.accumulate, total)
+    grouped = windows(train.batches(progress.epoch, start=consumed), options.accumulate)
+    for step in updates(state, grouped, task, seed=options.seed, clip_norm=options.clip_norm):
+        progress.position = min(progress.position + options.accumulate, total)
         progress.loss_sum += step.loss.item() * step.weight
         progress.loss_weight += step.weight
         progress.seconds = before + time.perf_counter() - started
@@ -276,9 +276,9 @@ def _epoch_row(state: State, task: EvaluatedTask, val: Batches | None) -> dict[s
     return row
 
 
-def _begin_next_epoch(state: State, plan: Plan) -> None:
+def _begin_next_epoch(state: State, options: TrainOptions) -> None:
     progress = state.progress
     progress.epoch += 1
     progress.position, progress.loss_sum, progress.loss_weight, progress.seconds = 0, 0.0, 0.0, 0.0
-    out_of_patience = plan.patience is not None and progress.epochs_without_gain >= plan.patience
-    progress.done = progress.epoch >= plan.epochs or out_of_patience
+    out_of_patience = options.patience is not None and progress.epochs_without_gain >= options.patience
+    progress.done = progress.epoch >= options.epochs or out_of_patience

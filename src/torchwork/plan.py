@@ -1,0 +1,147 @@
+"""What a config would do, found out by building it and taking a few steps; nothing is written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+
+from torchwork import assembly
+from torchwork.assembly import Parts
+from torchwork.checks import setup
+from torchwork.config import Config
+from torchwork.models import summary
+from torchwork.training import device as devices
+from torchwork.training.evaluate import evaluate
+from torchwork.training.loop import updates, windows
+from torchwork.types import Batch, Finding
+
+_TIMED_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The facts of a run before it starts. Shapes are lists with the batch first; times are seconds."""
+
+    splits: dict[str, int]
+    class_counts: dict[str, dict[str, int]]
+    input_shape: tuple[int, ...]
+    batch_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    transform: list[str]
+    augment: list[str]
+    layers: list[dict[str, Any]]
+    parameters: int
+    trainable: int
+    steps_per_epoch: int
+    steps: int
+    device: str
+    threads: int
+    seconds_per_step: float
+    estimated_seconds: float
+    findings: list[Finding]
+    task: str
+    loss: str
+    optimizer: str
+
+
+def check(config: Config) -> Plan:
+    """Build everything that a config describes, push batches through, and say what a run of it would be.
+
+    The time is estimated from two steps, after one that is not counted, and one batch of evaluation.
+
+    Raises:
+        InputError: with every mistake that could be found.
+    """
+    settings = assembly.resolve(config)
+    with devices.using_threads(settings.train.threads or 1):
+        parts = assembly.assemble(settings)
+        try:
+            with devices.keeping_generators(parts.device):
+                return _describe(parts)
+        finally:
+            parts.data.close()
+
+
+def findings_of(parts: Parts) -> list[Finding]:
+    """Return the warnings about a set-up."""
+    train = parts.data.loaders["train"]
+    ragged = len(parts.data.splits["train"]) % parts.config.data.batch_size
+    return setup.findings(
+        parts.model,
+        accumulate=parts.options.accumulate,
+        smallest_batch=parts.config.data.batch_size if parts.config.data.drop_last or not ragged else ragged,
+        class_counts=parts.data.facts()["class_counts"],
+        num_val=len(parts.data.splits.get("val", ())),
+    ) + list(getattr(train, "findings", []))
+
+
+def _describe(parts: Parts) -> Plan:
+    config, train = parts.config, parts.data.loaders["train"]
+    batch = next(iter(train.batches(0)))
+    output = assembly.try_batch(parts)
+    layers = summary.layer_table(parts.model, batch.inputs)
+    steps = -(-len(train) // parts.options.accumulate)
+    per_step = _seconds_per_step(parts)
+    per_evaluation = _seconds_of_evaluation(parts, batch) * len(parts.data.loaders.get("val", ()))
+    facts = parts.data.facts()
+    optimizer = config.optimizer if isinstance(config.optimizer, dict) else config.optimizer[0]
+    return Plan(
+        splits=facts["num_samples"],
+        class_counts=facts["class_counts"],
+        input_shape=parts.data.input_shape,
+        batch_shape=(len(batch.target), *parts.data.input_shape),
+        output_shape=tuple(output.shape),
+        transform=parts.data.pipeline.describe(),
+        augment=[str(spec["name"]) for spec in config.data.augment],
+        layers=layers,
+        parameters=sum(p.numel() for p in parts.model.parameters()),
+        trainable=sum(p.numel() for p in parts.model.parameters() if p.requires_grad),
+        steps_per_epoch=steps,
+        steps=steps * config.train.epochs,
+        device=str(parts.device),
+        threads=config.train.threads or 1,
+        seconds_per_step=per_step,
+        estimated_seconds=config.train.epochs * (steps * per_step + per_evaluation),
+        findings=findings_of(parts),
+        task=type(parts.task).__name__.lower(),
+        loss=parts.task.criterion.name,
+        optimizer=str(optimizer["name"]),
+    )
+
+
+def _seconds_per_step(parts: Parts) -> float:
+    parts.model.train()
+    grouped = windows(parts.data.loaders["train"].batches(0), parts.options.accumulate)
+    few = updates(
+        parts.state, islice(grouped, 1 + _TIMED_STEPS), parts.task, seed=parts.options.seed, clip_norm=parts.options.clip_norm
+    )
+    next(few)
+    _wait(parts.device)
+    started, count = time.perf_counter(), 0
+    for _ in few:
+        count += 1
+    _wait(parts.device)
+    return (time.perf_counter() - started) / max(count, 1)
+
+
+def _seconds_of_evaluation(parts: Parts, batch: Batch) -> float:
+    started = time.perf_counter()
+    evaluate(parts.model, parts.task, _One(batch))
+    return time.perf_counter() - started
+
+
+class _One:
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def batches(self, epoch: int, start: int = 0) -> Any:
+        return iter([self.batch])
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,381 @@
+"""A run from end to end: train a config into a run directory, go on with one, load one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import nn
+
+from torchwork import assembly, config, environment, rundir
+from torchwork.assembly import Parts
+from torchwork.data.predict import open_for_prediction
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.inspection.samples import contact_sheet
+from torchwork.metrics import final
+from torchwork.models import summary
+from torchwork.plan import findings_of
+from torchwork.report import html
+from torchwork.training import checkpoint
+from torchwork.training import device as devices
+from torchwork.training.evaluate import evaluate as evaluate_model
+from torchwork.training.interrupt import Interrupted, StopRequest, listening
+from torchwork.training.loop import run_epochs
+from torchwork.types import Finding, InputError, RunError, Source, Step
+from torchwork.use.predict import predict
+
+
+class Progress(Protocol):
+    """Who is told how a run goes on."""
+
+    def start(self, run_directory: Path, epochs: int, steps_per_epoch: int, first_epoch: int) -> None: ...
+    def step(self, step: Step, epoch: int) -> None: ...
+    def epoch(self, row: dict[str, float]) -> None: ...
+    def message(self, text: str) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Run:
+    """A run directory, and the trained model in it, ready to predict.
+
+    Nothing but the directory is needed: not the data, and of a model given by import path only its code.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = rundir.existing(path)
+        self.config = config.load(self.path / rundir.CONFIG)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The metrics of each evaluated split: ``{"val": {...}, "test": {...}}``."""
+        path = self.path / rundir.METRICS
+        return rundir.read_json(path) if path.is_file() else {}
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One row an epoch, as in history.csv."""
+        return _read_history(self.path)
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The facts about the data: classes, shapes, counts."""
+        return rundir.read_json(self.path / rundir.DATA)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where predictions are computed: the run's device where it is there, else the best that is."""
+        return devices.choose(self.config.device if self.config.device in devices.present() else "auto")
+
+    @cached_property
+    def target(self) -> Target:
+        """What the targets mean, as fixed by the training split."""
+        return Target.from_state(self.data["encoding"])
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model with its best weights, in evaluation mode."""
+        weights = self.path / rundir.MODEL
+        if not weights.is_file():
+            message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
+            fix = f"go on with it: torchwork resume {self.path}"
+            raise InputError(Finding("no-model", "error", str(self.path), message, fix))
+        shape = tuple(self.data["input_shape"])
+        model = assembly.build_model(self.config, shape, assembly.num_outputs(self.target), self.device)
+        checkpoint.load_weights(model, weights)
+        return model.eval()
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The transform with what it learnt from the training split."""
+        pipeline = assembly.pipeline_from(self.config, self.data)
+        pipeline.load_state(safetensors.torch.load_file(self.path / rundir.FITTED))
+        return pipeline
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """Predict new samples.
+
+        Args:
+            inputs: A path, a list of paths (images, CSV files, .npz), a DataFrame, or an array of samples as the
+                source gives them before the transform.
+
+        Returns:
+            One dict a sample: ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.
+
+        Raises:
+            InputError: a file is missing or unreadable, or has not what the model was trained on.
+        """
+        source: Source = open_for_prediction(inputs, self.data, dict(self.config.data.source))
+        task = assembly.build_task(self.config, self.target)
+        model = self.model
+        with devices.using_threads(self.config.train.threads or devices.default_threads()):
+            return predict(
+                model, task, self.pipeline, source, self.device, batch_size=self.config.data.batch_size
+            )
+
+
+def load(path: str | Path) -> Run:
+    """Open a run directory.
+
+    Raises:
+        InputError: it is none.
+    """
+    return Run(Path(path))
+
+
+def train(
+    source: str | Path | Mapping[str, Any] | config.Config,
+    *,
+    overrides: Sequence[str] = (),
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train what a config describes: from the data to a run directory with model, numbers and report.
+
+    Args:
+        source: A config: the path of a YAML, TOML or JSON file, a dict, or a loaded one.
+        overrides: Changes as on the command line: ``["train.epochs=2"]``.
+        out: The run directory; by default the next number in ``runs/<name>``.
+        progress: Told of every step and epoch.
+
+    Raises:
+        InputError: the config or the data are wrong; nothing was started.
+        RunError: training could not go on; what was written stays.
+        Interrupted: Ctrl-C or SIGTERM, after the current step was finished and saved.
+    """
+    settings = source if isinstance(source, config.Config) else config.load(source, overrides)
+    settings = assembly.resolve(settings)
+    with devices.using_threads(settings.train.threads or 1):
+        parts = assembly.assemble(settings)
+        try:
+            directory = rundir.create(Path(out) if out is not None else None, settings.name)
+            _write_beginning(parts, directory)
+            for finding in findings_of(parts):
+                _log(directory, f"{finding.severity}: {finding}", progress)
+            _train_and_finish(parts, directory, progress)
+        finally:
+            parts.data.close()
+    return Run(directory)
+
+
+def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
+    """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
+
+    A run that is already complete is returned as it is.
+
+    Raises:
+        InputError: no run, or its data are no longer what they were.
+        RunError, Interrupted: as `train`.
+    """
+    directory = rundir.existing(path)
+    if (directory / rundir.METRICS).is_file():
+        if not (directory / rundir.REPORT).is_file():
+            html.write(directory)
+        if progress is not None:
+            progress.message(f"{directory} is complete: nothing is left to do")
+        return Run(directory)
+    settings = config.load(directory / rundir.CONFIG)
+    with devices.using_threads(settings.train.threads or 1):
+        parts = assembly.assemble(settings)
+        try:
+            _check_same_data(parts, directory)
+            place = checkpoint.latest(directory / rundir.CHECKPOINTS)
+            if place is not None:
+                for finding in checkpoint.load(place, parts.state):
+                    _log(directory, str(finding), progress)
+            _log(directory, f"resumed from {place or 'the beginning'}", progress)
+            _train_and_finish(parts, directory, progress)
+        finally:
+            parts.data.close()
+    return Run(directory)
+
+
+def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
+    """Evaluate a run's model on its own data again; write predictions, metrics and report anew.
+
+    Args:
+        path: The run directory.
+        splits: Which splits; by default val and test where they are.
+
+    Returns:
+        ``{split: {metric: number}}``.
+
+    Raises:
+        InputError: no run, no such split, or data that changed since.
+    """
+    run = load(path)
+    model = run.model
+    with devices.using_threads(run.config.train.threads or 1):
+        parts = assembly.assemble(run.config)
+        try:
+            _check_same_data(parts, run.path)
+            wanted = list(splits) if splits else [name for name in ("val", "test") if name in parts.data.splits]
+            missing = [name for name in wanted if name not in parts.data.splits]
+            if missing:
+                message = f"there is no split {missing[0]!r}"
+                fix = f"this run has {', '.join(parts.data.splits)}"
+                raise InputError(Finding("no-split", "error", "split", message, fix))
+            parts.model.load_state_dict(model.state_dict())
+            return _evaluate_splits(parts, run.path, wanted)
+        finally:
+            parts.data.close()
+
+
+def _write_beginning(parts: Parts, directory: Path) -> None:
+    (directory / rundir.CONFIG).write_text(config.dump(parts.config), encoding="utf-8")
+    rundir.write_json(
+        directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
+    )
+    rundir.write_json(directory / rundir.DATA, parts.data.facts())
+    (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
+    rundir.write_csv(directory / rundir.SPLIT, ["id", "name", "target", "split"], _split_rows(parts))
+    layers = summary.layer_table(parts.model, next(iter(parts.data.loaders["train"].batches(0))).inputs)
+    trainable = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
+    rundir.write_json(
+        directory / rundir.MODEL_SUMMARY,
+        {
+            "model": parts.config.model["name"],
+            "layers": layers,
+            "parameters": sum(p.numel() for p in parts.model.parameters()),
+            "trainable": trainable,
+        },
+    )
+    contact_sheet(
+        next(iter(parts.data.loaders["train"].batches(0))), directory / rundir.SAMPLES / "train-batch.png"
+    )
+
+
+def _split_rows(parts: Parts) -> list[list[Any]]:
+    source, targets = parts.data.source, parts.data.source.targets
+    where = sorted((int(i), name) for name, ids in parts.data.splits.items() for i in ids)
+    return [[i, source.name(i), "" if targets is None else _cell(targets[i]), name] for i, name in where]
+
+
+def _cell(target: Any) -> str:
+    if np.ndim(target):
+        return " ".join(rundir.number(value) for value in target)
+    return rundir.number(target) if isinstance(target, float | np.floating) else str(target)
+
+
+def _check_same_data(parts: Parts, directory: Path) -> None:
+    """Refuse to go on with data that are no longer those of the split's manifest."""
+    before = [list(row.values()) for row in rundir.read_csv(directory / rundir.SPLIT)]
+    now = [[str(cell) for cell in row] for row in _split_rows(parts)]
+    if before != now:
+        changed = [new for new in now if new not in before][:3] if len(now) < 100_000 else []
+        message = f"the data are not those of this run: {len(before)} samples then, {len(now)} now"
+        if changed:
+            message += f"; new or different: {', '.join(row[1] for row in changed)}"
+        raise InputError(Finding("data-changed", "error", "data.source", message, "restore them, or start a new run"))
+
+
+def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) -> None:
+    state, loaders = parts.state, parts.data.loaders
+    rows = [row for row in _read_history(directory) if row["epoch"] <= state.progress.epoch]
+    steps = -(-len(loaders["train"]) // parts.options.accumulate)
+
+    def on_epoch(row: dict[str, float]) -> None:
+        rows.append(row)
+        _write_history(directory, rows)
+        _log(directory, "  ".join(f"{name} {_short(value)}" for name, value in row.items()))
+        if progress is not None:
+            progress.epoch(row)
+
+    def save(is_best: bool) -> None:
+        checkpoint.save(state, directory / rundir.CHECKPOINTS, is_best=is_best)
+
+    watchers = [lambda step: progress.step(step, state.progress.epoch + 1)] if progress is not None else []
+    with devices.keeping_generators(parts.device), listening() as request:
+        if progress is not None:
+            progress.start(directory, parts.options.epochs, steps, state.progress.epoch + 1)
+        try:
+            done = run_epochs(
+                state,
+                parts.task,
+                loaders["train"],
+                loaders.get("val"),
+                parts.options,
+                save=save,
+                on_epoch=on_epoch,
+                watchers=watchers,
+                should_stop=request,
+            )
+        except RunError as error:
+            _log(directory, f"failed: {error}")
+            raise
+        finally:
+            if progress is not None:
+                progress.stop()
+        if not done:
+            _raise_interrupted(directory, state.progress.index, request)
+    _finish(parts, directory)
+
+
+def _raise_interrupted(directory: Path, index: int, request: StopRequest) -> None:
+    message = f"stopped after step {index}, which is saved; go on with: torchwork resume {directory}"
+    _log(directory, message)
+    raise Interrupted(message, request.signal or 2)
+
+
+def _finish(parts: Parts, directory: Path) -> None:
+    best = checkpoint.best(directory / rundir.CHECKPOINTS)
+    if best is not None:
+        checkpoint.load_best_weights(best, parts.model)
+    checkpoint.save_weights(parts.model, directory / rundir.MODEL)
+    _evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits])
+
+
+def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> dict[str, dict[str, float]]:
+    facts = rundir.read_json(directory / rundir.DATA)
+    metrics = {}
+    for split in splits:
+        loader = parts.data.loaders[split] if split != "train" else assembly.evaluation_loader(parts, split)
+        evaluation = evaluate_model(parts.model, parts.task, loader)
+        header, rows = parts.task.table(evaluation)
+        path = directory / rundir.predictions(split)
+        rundir.write_csv(path, header, rows)
+        arrays = {"id": evaluation.ids, "output": evaluation.outputs, "target": evaluation.targets}
+        np.savez(
+            directory / rundir.ARRAYS / f"outputs-{split}.npz", **{name: t.numpy() for name, t in arrays.items()}
+        )
+        metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
+    written = directory / rundir.METRICS
+    before = rundir.read_json(written) if written.is_file() else {}
+    rundir.write_json(written, {**before, **metrics})
+    html.write(directory)
+    return metrics
+
+
+def _read_history(directory: Path) -> list[dict[str, float]]:
+    path = directory / rundir.HISTORY
+    if not path.is_file():
+        return []
+    whole = ("epoch", "step")
+    return [
+        {name: int(text) if name in whole else float(text) for name, text in row.items()}
+        for row in rundir.read_csv(path)
+    ]
+
+
+def _write_history(directory: Path, rows: list[dict[str, float]]) -> None:
+    rundir.write_csv(directory / rundir.HISTORY, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else format(value, ".4g")
+
+
+def _log(directory: Path, text: str, progress: Progress | None = None) -> None:
+    with open(directory / rundir.LOG, "a", encoding="utf-8") as file:
+        file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
+    if progress is not None:
+        progress.message(text)
