@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from torchwork import catalog
+from torchwork.config.text import said
 from torchwork.types import Finding
 
 CATALOGS = {
@@ -78,7 +79,7 @@ def _many(value: Any, kind: str, where: str, findings: list[Finding]) -> list[di
     if isinstance(value, list):
         return [_component(item, kind, f"{where}[{index}]", findings) for index, item in enumerate(value)]
     fix = f"write a list: [{value}]" if isinstance(value, str) else "write a list of names or mappings with name"
-    findings.append(Finding("wrong-type", "error", where, f"got {_said(value)}, not a list", fix))
+    findings.append(Finding("wrong-type", "error", where, f"got {said(value)}, not a list", fix))
     return []
 
 
@@ -87,7 +88,7 @@ def _component(value: Any, kind: str, where: str, findings: list[Finding]) -> di
         value = {"name": value}
     if not isinstance(value, dict):
         fix = f"expected the name of {_a(kind)}, or a mapping with name and options"
-        findings.append(Finding("wrong-type", "error", where, f"got {_said(value)}", fix))
+        findings.append(Finding("wrong-type", "error", where, f"got {said(value)}", fix))
         return {"name": ""}
     name = value.get("name")
     if not isinstance(name, str):
@@ -106,14 +107,14 @@ def _component(value: Any, kind: str, where: str, findings: list[Finding]) -> di
 def _nameless(value: dict[Any, Any], kind: str, where: str) -> Finding:
     if "name" in value:
         return Finding(
-            "wrong-type", "error", f"{where}.name", f"got {_said(value['name'])}", f"expected a {kind}'s name"
+            "wrong-type", "error", f"{where}.name", f"got {said(value['name'])}", f"expected a {kind}'s name"
         )
     written = [key for key in value if isinstance(key, str) and (key in names(kind) or ":" in key)]
     if written:
         fix = f"write {{name: {written[0]}, ...}} with its options beside the name"
     else:
         fix = f"add name: one of {', '.join(list(names(kind))[:8])}, ..."
-    return Finding("no-name", "error", where, f"got {_said(value)}, a mapping without name", fix)
+    return Finding("no-name", "error", where, f"got {said(value)}, a mapping without name", fix)
 
 
 def _odd_key(key: Any, where: str) -> Finding:
@@ -133,11 +134,11 @@ def _groups(optimizer: Any) -> list[Finding]:
         groups = component.get("groups", [])
         fix = 'write groups: [{match: "fc*", lr: 0.01}]'
         if not isinstance(groups, list):
-            findings.append(Finding("wrong-type", "error", f"{where}.groups", f"got {_said(groups)}, not a list", fix))
+            findings.append(Finding("wrong-type", "error", f"{where}.groups", f"got {said(groups)}, not a list", fix))
             continue
         for number, group in enumerate(groups):
             if not isinstance(group, dict) or not isinstance(group.get("match"), str):
-                message = f"got {_said(group)}, a group without match"
+                message = f"got {said(group)}, a group without match"
                 findings.append(Finding("no-match", "error", f"{where}.groups[{number}]", message, fix))
     return findings
 
@@ -148,7 +149,7 @@ def _init(value: Any, findings: list[Finding]) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         fix = "write init: {Linear: xavier_uniform_}"
-        findings.append(Finding("wrong-type", "error", "init", f"got {_said(value)}, not a mapping", fix))
+        findings.append(Finding("wrong-type", "error", "init", f"got {said(value)}, not a mapping", fix))
         return {}
     found: dict[str, Any] = {}
     for target, chosen in value.items():
@@ -167,13 +168,8 @@ def _import_path(holder: dict[str, Any], key: str, where: str, findings: list[Fi
     value = holder[key]
     if not isinstance(value, str) or not _IMPORT_PATH.fullmatch(value):
         fix = "write package.module:function"
-        findings.append(Finding("import-path", "error", where, f"got {_said(value)}, no import path", fix))
+        findings.append(Finding("import-path", "error", where, f"got {said(value)}, no import path", fix))
         holder[key] = None
-
-
-def _said(value: Any) -> str:
-    said = repr(value)
-    return said if len(said) <= 60 else f"{said[:57]}..."
 
 
 def _a(kind: str) -> str:

@@ -85,7 +85,7 @@ def _tree(source: str | Path | Mapping[str, Any], findings: list[Finding]) -> di
     else:
         content, name = text.read(Path(source)), str(source)
     if not isinstance(content, Mapping):
-        found = "is empty" if content is None else f"holds {_said(content)}, not a mapping"
+        found = "is empty" if content is None else f"holds {text.said(content)}, not a mapping"
         fix = "a config has at least data, model and optimizer"
         raise InputError(Finding("no-mapping", "error", name, found, fix))
     tree: dict[str, Any] = text.plain(content, "", findings)
@@ -143,7 +143,7 @@ def _finding(details: Any) -> Finding:
         expected = _pattern_in_words(where)
     else:
         expected = _EXPECTED.get(kind, details["msg"])
-    return Finding("wrong-value", "error", where, f"got {_said(value)}", f"expected {expected}")
+    return Finding("wrong-value", "error", where, f"got {text.said(value)}", f"expected {expected}")
 
 
 def _pattern_in_words(where: str) -> str:
@@ -196,8 +196,3 @@ def _in_order(findings: list[Finding]) -> list[Finding]:
         return keys.index(section) if section in keys else -1
 
     return sorted(findings, key=rank)
-
-
-def _said(value: Any) -> str:
-    said = repr(value)
-    return said if len(said) <= 60 else f"{said[:57]}..."

@@ -83,12 +83,12 @@ def _opened(old: Any, following: str | int, at: str, override: str) -> Any:
         return [] if isinstance(following, int) else {}
     if isinstance(following, int):
         if not isinstance(old, list):
-            raise _mistake(override, f"{at} is no list but {old!r}", f"write {at}=value or {at}.key=value")
+            raise _mistake(override, f"{at} is no list but {text.said(old)}", f"write {at}=value or {at}.key=value")
         return old
     if isinstance(old, str) and at.startswith(_COMPONENTS):
         return {"name": old}
     if isinstance(old, list):
         raise _mistake(override, f"{at} is a list of {len(old)}", f"say which: {at}[0].{following}=value")
     if not isinstance(old, dict):
-        raise _mistake(override, f"{at} is no mapping but {old!r}", f"write {at}=value")
+        raise _mistake(override, f"{at} is no mapping but {text.said(old)}", f"write {at}=value")
     return old

@@ -22,7 +22,7 @@ class _Section(BaseModel):
 
 
 class SplitConfig(_Section):
-    """How the samples are shared out."""
+    """The keys of ``data.split``."""
 
     train: Fraction = Field(default=0.7, description="The part of the samples to learn from, 0 to 1.")
     val: Fraction = Field(default=0.15, description="The part to evaluate on after each epoch, 0 to 1.")
@@ -35,7 +35,7 @@ class SplitConfig(_Section):
 
 
 class DataConfig(_Section):
-    """The data, and its way to a batch."""
+    """The keys of ``data``."""
 
     source: Component = Field(
         description="Where the samples come from. Relative paths start at the current directory.",
@@ -64,7 +64,7 @@ class DataConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """The training itself."""
+    """The keys of ``train``."""
 
     epochs: Count = Field(default=10, description="How often the training samples are gone through.")
     precision: Literal["fp32", "fp64"] = Field(default="fp32", description="The floating-point format of the run.")
@@ -78,6 +78,10 @@ class TrainConfig(_Section):
     )
     monitor: str | None = Field(
         default=None, description="The column of history.csv that decides which epoch is best; null: val_loss."
+    )
+    threads: Count | None = Field(
+        default=None,
+        description="Threads that compute; another number gives other bits. null: as many as there are cores.",
     )
 
 

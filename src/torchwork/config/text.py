@@ -44,6 +44,14 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # In any other style the emitter of PyYAML writes Unicode's line breaks so that its reader loses them.
+        style = '"' if any(character in data for character in "\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
 
 for _tag, _pattern, _first in _SCALARS:
     _rule = (f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"))
@@ -288,3 +296,15 @@ def to_yaml(content: dict[str, Any]) -> str:
 
 def _is_component(node: yaml.MappingNode) -> bool:
     return any(key.value == "name" for key, _ in node.value)
+
+
+def said(value: Any) -> str:
+    """Return a value as a message shows it: as YAML writes it, and not all of it where it is long.
+
+    >>> said(None), said(True), said("a text"), said([1, 2])
+    ('null', 'true', "'a text'", '[1, 2]')
+    """
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
