@@ -27,13 +27,6 @@ class Batch(NamedTuple):
     ids: np.ndarray
 
 
-class Loss(NamedTuple):
-    """A mean loss as PyTorch computes it (a scalar), and the denominator of that mean."""
-
-    mean: Tensor
-    weight: float
-
-
 class Step(NamedTuple):
     """One update of the optimizer.
 
@@ -124,11 +117,15 @@ class Source(Protocol):
 
 
 class Task(Protocol):
-    """Owns what outputs and targets mean: the loss, the denominator of its mean, the predictions, the metrics."""
+    """Owns what outputs and targets mean: the loss, its denominator, the predictions, the metrics."""
 
-    def loss(self, model: nn.Module, batch: Batch) -> Loss: ...
+    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+        """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole."""
+        ...
 
-    def weight(self, batch: Batch) -> float: ...
+    def weight(self, batch: Batch) -> float:
+        """Return the denominator of a batch's mean loss, from its targets alone."""
+        ...
 
 
 Watcher = Callable[[Step], None]

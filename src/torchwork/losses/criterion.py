@@ -1,7 +1,8 @@
 """A loss of torch.nn with what its mean hides: the denominator, and the share of each sample.
 
-``reduction='mean'`` divides a sum over samples by a denominator that the targets alone decide. Means of unequal batches
-can only be averaged rightly with it: the mean of the whole is ``sum(mean * weight) / sum(weight)``.
+``reduction='mean'`` divides a sum over samples by a denominator that the targets alone decide. The mean of a whole that
+is cut into unequal batches is the sum of the batches' sums over the sum of their denominators; the mean of their means is
+something else.
 """
 
 from __future__ import annotations
@@ -46,14 +47,21 @@ class Criterion:
             message = f"{self.name} has reduction={module.reduction!r}"
             fix = "leave reduction at 'mean': the step's denominator is taken care of"
             raise InputError(Finding("reduction", "error", "loss", message, fix))
-        self._each: Any = None
-        if self._kind is not None:
-            self._each = copy.copy(module)
-            self._each.reduction = "none"
+        self._sum, self._each = (_reduced(module, to) if self._kind else None for to in ("sum", "none"))
 
     def mean(self, output: Tensor, target: Tensor) -> Tensor:
         """Return torch's own mean: a scalar."""
         return self.module(output, target)
+
+    def share(self, output: Tensor, target: Tensor, weight: float) -> Tensor:
+        """Return the sum over the samples divided by ``weight``, the denominator of a whole that these are part of.
+
+        (``mean * own weight / weight`` is the same, except where the own weight is 0 and the sum is not: label smoothing
+        over a class of weight 0.)
+        """
+        if self._sum is None:
+            return self.module(output, target) * (target.shape[0] / weight)
+        return self._sum(output, target) / weight
 
     def weight(self, target: Tensor) -> float:
         """Return the denominator of ``mean`` for these targets."""
@@ -71,10 +79,16 @@ class Criterion:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Criterion:
         """Move the loss's own tensors (class weights) to where the outputs are; returns itself."""
-        for module in (self.module, self._each):
+        for module in (self.module, self._sum, self._each):
             if isinstance(module, nn.Module):
                 module.to(device, dtype)
         return self
+
+
+def _reduced(module: Any, reduction: str) -> Any:
+    module = copy.copy(module)
+    module.reduction = reduction
+    return module
 
 
 def _cross_entropy_weight(module: Any, target: Tensor) -> float:

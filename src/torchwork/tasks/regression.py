@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchwork.losses.criterion import Criterion
 from torchwork.metrics import epoch
 from torchwork.tasks.supervised import Evaluation, batch_loss
-from torchwork.types import Batch, Finding, InputError, Loss
+from torchwork.types import Batch, Finding, InputError
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Regression:
     criterion: Criterion
     target_names: tuple[str, ...]
 
-    def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """Return the mean loss of a batch and that mean's denominator."""
-        return batch_loss(self.criterion, model, batch)
+    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+        """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole."""
+        return batch_loss(self.criterion, model, batch, weight)
 
     def weight(self, batch: Batch) -> float:
         """Return the denominator of a batch's mean loss, from its targets alone."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.types import Batch, Loss
+from torchwork.types import Batch
 
 
 def aligned(output: Tensor, target: Tensor) -> Tensor:
@@ -16,11 +16,13 @@ def aligned(output: Tensor, target: Tensor) -> Tensor:
     return target.to(output.dtype) if target.is_floating_point() else target
 
 
-def batch_loss(criterion: Criterion, model: nn.Module, batch: Batch) -> Loss:
-    """Return the mean loss of a batch and that mean's denominator."""
+def batch_loss(criterion: Criterion, model: nn.Module, batch: Batch, weight: float | None) -> Tensor:
+    """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole."""
     output = model(batch.inputs)
     target = aligned(output, batch.target)
-    return Loss(criterion.mean(output, target), criterion.weight(target))
+    if weight is None:
+        return criterion.mean(output, target)
+    return criterion.share(output, target, weight)
 
 
 @dataclass(frozen=True)

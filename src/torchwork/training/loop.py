@@ -51,8 +51,8 @@ def updates(
     """Make one optimizer update per yield, and nothing else.
 
     A window of one batch back-propagates torch's mean loss unchanged. In a window of several, each batch
-    back-propagates ``mean * (weight / weight of the window)``, which gives the gradient of the one big batch, however
-    unequal the batches are. Random layers (dropout) draw from torch's default generator, seeded for each window by
+    back-propagates its sum over the window's weight, which gives the gradient of the one big batch, however unequal the
+    batches are. Random layers (dropout) draw from torch's default generator, seeded for each window by
     (seed, window), so that a run that goes on from here draws the same numbers.
 
     A window in which no sample counts (all targets ignored) changes nothing and yields a loss of 0.
@@ -71,12 +71,11 @@ def updates(
     parameters = [p for group in optimizer.param_groups for p in group["params"]] if clip_norm is not None else []
     for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
         progress.index += 1
-        weights = [task.weight(batch) for batch in window]
-        total = math.fsum(weights)
+        total = math.fsum(task.weight(batch) for batch in window)
         seen = _Seen()
         lr = float(optimizer.param_groups[0]["lr"])
         if total > 0:
-            optimizer.step(_closure(state, task, window, weights, layer_seed, parameters, clip_norm, seen))
+            optimizer.step(_closure(state, task, window, total, layer_seed, parameters, clip_norm, seen))
             if state.schedule is not None:
                 state.schedule.after_update()
         loss = torch.zeros(()) if seen.loss is None else seen.loss
@@ -94,7 +93,7 @@ def _closure(
     state: State,
     task: Task,
     window: list[Batch],
-    weights: list[float],
+    total: float,
     layer_seed: int,
     parameters: list[Tensor],
     clip_norm: float | None,
@@ -107,7 +106,7 @@ def _closure(
         # an optimizer may call this more than once (LBFGS): the same masks each time, so that it sees one function
         _seed_random_layers(layer_seed, device)
         optimizer.zero_grad()
-        loss = _backward(task, model, window, weights)
+        loss = _backward(task, model, window, total)
         norm = clip_grad_norm(parameters, clip_norm) if clip_norm is not None else None
         if seen.loss is None:
             seen.loss, seen.norm = loss, norm
@@ -118,17 +117,16 @@ def _closure(
     return closure
 
 
-def _backward(task: Task, model: Any, window: list[Batch], weights: list[float]) -> Tensor:
+def _backward(task: Task, model: Any, window: list[Batch], total: float) -> Tensor:
     if len(window) == 1:
-        mean = task.loss(model, window[0]).mean
+        mean = task.loss(model, window[0])
         mean.backward()
         return mean.detach()
-    shares, total = [], math.fsum(weights)
-    for batch, weight in zip(window, weights, strict=True):
-        if weight > 0:
-            share = task.loss(model, batch).mean * (weight / total)
-            share.backward()
-            shares.append(share.detach())
+    shares = []
+    for batch in window:
+        share = task.loss(model, batch, total)
+        share.backward()
+        shares.append(share.detach())
     return torch.stack(shares).sum()
 
 
