@@ -1,0 +1,1 @@
+"""Draw what a run directory holds, and nothing else: plots and one self-contained page."""

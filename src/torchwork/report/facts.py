@@ -1,0 +1,195 @@
+"""What a run directory holds, read with patience: a file that is absent or broken becomes a finding, not an error."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from torchwork import rundir
+from torchwork.types import Finding
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One split's predictions: N samples, and for numbers k outputs named ``names``."""
+
+    split: str
+    ids: list[str]
+    target: Any  # classes: a list of N names; numbers: float64 [N, k]
+    prediction: Any
+    loss: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a report is made from. What is not there is empty, and ``findings`` says so."""
+
+    directory: Path
+    config: Mapping[str, Any]
+    config_text: str
+    environment: Mapping[str, Any]
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, Any]]
+    history: Mapping[str, np.ndarray]
+    predictions: Mapping[str, Predictions]
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end: the metrics are written last."""
+        return bool(self.metrics)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights were kept, by the monitored column of the history; None where that is not known."""
+        train = _mapping(self.config.get("train"))
+        column = str(train.get("monitor") or ("val_loss" if "val_loss" in self.history else "train_loss"))
+        values = self.history.get(column, np.empty(0))
+        if "epoch" not in self.history or not np.isfinite(values).any():
+            return None
+        row = np.nanargmax(values) if higher_is_better(column) else np.nanargmin(values)
+        return int(self.history["epoch"][row])
+
+
+def higher_is_better(column: str) -> bool:
+    """Tell whether a larger value of a metric is the better one: shares of right answers and of explained variance.
+
+    >>> higher_is_better("val_accuracy"), higher_is_better("val_loss")
+    (True, False)
+    """
+    metric = column.removeprefix("val_").removeprefix("train_")
+    return metric in {"accuracy", "r2"} or metric.startswith(("accuracy", "precision", "recall", "f1"))
+
+
+def read(directory: Path) -> Facts:
+    """Read a run directory, finished or not.
+
+    Raises:
+        InputError: there is no run directory at that path.
+    """
+    directory = rundir.existing(directory)
+    findings: list[Finding] = []
+
+    def tried(name: str, what: str, reader: Callable[[Path], Any], empty: Any) -> Any:
+        path = directory / name
+        if not path.is_file():
+            findings.append(Finding("missing-file", "warning", name, "is not there", f"the report lacks {what}"))
+            return empty
+        try:
+            return reader(path)
+        except (OSError, ValueError, KeyError, csv.Error, yaml.YAMLError) as error:
+            message = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            findings.append(Finding("broken-file", "warning", name, message, f"the report lacks {what}"))
+            return empty
+
+    data = tried(rundir.DATA, "the facts about the data", _json_mapping, {})
+    facts = Facts(
+        directory=directory,
+        config=tried(rundir.CONFIG, "what the config says", _yaml_mapping, {}),
+        config_text=tried(rundir.CONFIG, "the config", lambda path: path.read_text(encoding="utf-8"), ""),
+        environment=tried(rundir.ENVIRONMENT, "the environment", _json_mapping, {}),
+        data=data,
+        model=tried(rundir.MODEL_SUMMARY, "the model's layers", _json_mapping, {}),
+        metrics=tried(rundir.METRICS, "the final numbers: the run did not come to its end", _json_mapping, {}),
+        history=tried(rundir.HISTORY, "the curves", _columns, {}),
+        predictions={
+            split: found
+            for split in _predicted_splits(directory, data)
+            if (found := tried(rundir.predictions(split), f"the plots of {split}", _predictions(split, data), None))
+        },
+        findings=findings,
+    )
+    findings[:] = list(dict.fromkeys(findings))
+    return facts
+
+
+def _predicted_splits(directory: Path, data: Mapping[str, Any]) -> list[str]:
+    """Return the splits that have predictions, and those that should have."""
+    expected = [split for split in ("val", "test") if split in _mapping(data.get("num_samples"))]
+    there = [split for split in SPLITS if (directory / rundir.predictions(split)).is_file()]
+    return [split for split in SPLITS if split in expected or split in there]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _json_mapping(path: Path) -> Mapping[str, Any]:
+    return _sure(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _yaml_mapping(path: Path) -> Mapping[str, Any]:
+    return _sure(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _sure(content: Any) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise ValueError("it holds no mapping")
+    return content
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read a CSV file; a last line that a crash cut short is left out."""
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        rows = [row for row in reader if len(row) == len(header)]
+    if not rows:
+        raise ValueError("it holds no rows")
+    return header, rows
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    header, rows = _rows(path)
+    return {name: np.array([_number(row[place]) for row in rows]) for place, name in enumerate(header)}
+
+
+def _predictions(split: str, data: Mapping[str, Any]) -> Callable[[Path], Predictions]:
+    def reader(path: Path) -> Predictions:
+        header, rows = _rows(path)
+        place = {name: number for number, name in reversed(list(enumerate(header)))}
+        ids = [row[place["id"]] for row in rows]
+        loss = (
+            np.array([_number(row[place["loss"]]) for row in rows]) if "loss" in place else np.full(len(rows), np.nan)
+        )
+        if "target" in place and _is_class(header, rows, data):
+            target, prediction = ([row[place[name]] for row in rows] for name in ("target", "prediction"))
+            return Predictions(split, ids, target, prediction, loss)
+        names = tuple(n.removeprefix("target_") for n in header if n == "target" or n.startswith("target_"))
+        suffixes = [""] if "target" in place else [f"_{name}" for name in names]
+        pairs = [
+            np.array([[_number(row[place[kind + suffix]]) for suffix in suffixes] for row in rows])
+            for kind in ("target", "prediction")
+        ]
+        said = tuple(str(name) for name in data.get("target_names") or ())
+        return Predictions(split, ids, *pairs, loss, said if len(said) == len(suffixes) else names)
+
+    return reader
+
+
+def _is_class(header: list[str], rows: list[list[str]], data: Mapping[str, Any]) -> bool:
+    if data.get("target") in ("class", "number"):
+        return data["target"] == "class"
+    column = header.index("target")
+    return any(name.startswith("score_") for name in header) or any(np.isnan(_number(row[column])) for row in rows)

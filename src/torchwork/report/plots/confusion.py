@@ -1,0 +1,138 @@
+"""The confusion matrix: how often each class was taken for each other one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from torchwork.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_CLASSES = 100
+_RATES_UP_TO = 12
+_COUNTS_UP_TO = 30
+
+
+def counts(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any]) -> np.ndarray:
+    """Return int64 [K, K]: how many samples of class ``row`` were predicted as class ``column``.
+
+    Samples whose target or prediction is none of the classes are left out.
+
+    >>> counts(["a", "a", "b"], ["a", "b", "b"], ["a", "b"]).tolist()
+    [[1, 1], [0, 1]]
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    pairs = [
+        (index[target], index[prediction])
+        for target, prediction in zip(targets, predictions, strict=True)
+        if target in index and prediction in index
+    ]
+    matrix = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(matrix, tuple(np.array(pairs, np.int64).reshape(-1, 2).T), 1)
+    return matrix
+
+
+def confusion_matrix(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any]) -> Figure:
+    """Draw counts and, where they fit, the share of its row that each cell holds.
+
+    Args:
+        targets: The true class of each of N samples.
+        predictions: The predicted class of each of N samples.
+        classes: The K class names, in the order in which they are drawn; class numbers will do as well.
+
+    The colour's strength is the square root of the share of the row, blue where prediction and target agree and
+    vermillion where they do not, so that a few mistakes show among many right answers. Up to 12 classes every cell
+    says count and share, up to 30 the count, beyond that colour alone. Of more than 100 classes the 100 with the most
+    mistakes are drawn, and the title says so.
+
+    >>> figure = confusion_matrix(["cat", "cat", "dog"], ["cat", "dog", "dog"], ["cat", "dog"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['1\\n50%', '1\\n50%', '0', '1\\n100%']
+    """
+    shown = _shown(targets, predictions, classes)
+    matrix = counts(targets, predictions, shown)
+    totals = matrix.sum(axis=1, keepdims=True)
+    rates = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+    num = max(len(shown), 1)
+    points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0
+    names = [style.label(name, 24 if num <= _RATES_UP_TO else 16) for name in shown]
+    with style.applied():
+        figure, axes = _canvas(names, num, points)
+        axes.imshow(_colours(rates), interpolation="none", aspect="equal", extent=(-0.5, num - 0.5, num - 0.5, -0.5))
+        _label(axes, names, points)
+        if num <= _COUNTS_UP_TO:
+            _write(axes, matrix, rates, points, shares=num <= _RATES_UP_TO)
+        left_out = len(classes) - len(shown)
+        if left_out:
+            axes.set_title(f"the {len(shown)} classes with the most mistakes; {left_out} more are not drawn")
+    return figure
+
+
+def _shown(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any]) -> list[Any]:
+    if len(classes) <= MOST_CLASSES:
+        return list(classes)
+    mistakes = dict.fromkeys(classes, 0)
+    for target, prediction in zip(targets, predictions, strict=True):
+        if target != prediction and target in mistakes:
+            mistakes[target] += 1
+    most = set(sorted(mistakes, key=lambda name: -mistakes[name])[:MOST_CLASSES])
+    return [name for name in classes if name in most]
+
+
+def _canvas(names: list[str], num: int, points: float) -> tuple[Figure, Axes]:
+    """Lay the figure out by hand: the width of names in scripts that matplotlib's font lacks is not known to it."""
+    name_inches = max((style.text_inches(name, points) for name in names), default=0.3)
+    left, right, top = name_inches + 0.45, 0.15, 0.35
+    below = (name_inches if _turned(names, num, points) else 0.2) + 0.45
+    side = max(style.WIDTH - left - right, num * points * 1.5 / 72, 2.2)
+    width, height = left + side + right, below + side + top
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_axes((left / width, below / height, side / width, side / height))
+
+
+def _turned(names: list[str], num: int, points: float) -> bool:
+    cell = max(style.WIDTH - 1.2, 2.2) / num
+    return any(style.text_inches(name, points) > cell * 0.95 for name in names)
+
+
+def _colours(rates: np.ndarray) -> np.ndarray:
+    """Return RGBA [K, K, 4] whose transparency is the share of the row, so that the page shows through."""
+    image = np.empty((*rates.shape, 4))
+    image[..., :3] = to_rgb(style.VERMILLION)
+    image[np.eye(len(rates), dtype=bool), :3] = to_rgb(style.BLUE)
+    image[..., 3] = np.sqrt(rates)
+    return image
+
+
+def _label(axes: Axes, names: list[str], points: float) -> None:
+    places = np.arange(len(names))
+    turned = _turned(names, max(len(names), 1), points)
+    axes.set_xticks(places, names, rotation=90 if turned else 0, fontsize=points)
+    axes.set_yticks(places, names, fontsize=points)
+    style.plain([*axes.get_xticklabels(), *axes.get_yticklabels()])
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    if len(names) <= _COUNTS_UP_TO:
+        axes.set_xticks(places[:-1] + 0.5, minor=True)
+        axes.set_yticks(places[:-1] + 0.5, minor=True)
+        axes.grid(which="minor")
+        axes.tick_params(which="minor", length=0)
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+
+
+def _write(axes: Axes, matrix: np.ndarray, rates: np.ndarray, points: float, *, shares: bool) -> None:
+    for row, column in np.ndindex(*matrix.shape):
+        count, rate = matrix[row, column], rates[row, column]
+        said = f"{count:,}\n{rate:.0%}" if shares and count else f"{count:,}"
+        if not count and not shares:
+            continue  # zeros in a large matrix hide the rest
+        colour = style.WHITE if rate > 0.6 else style.INK if count else style.MUTED
+        axes.text(column, row, said, ha="center", va="center", fontsize=points - 0.5, color=colour, linespacing=1.1)

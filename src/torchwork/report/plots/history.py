@@ -1,0 +1,94 @@
+"""The curves of a training run: loss and metrics of train and val over the epochs, the learning rate below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from torchwork.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PARTS = {"train": style.BLUE, "val": style.VERMILLION}
+_LOG_RATIO = 30.0
+_MOST_METRICS = 6
+
+
+def curves(history: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
+    """Draw the loss and every metric of train and val over the epochs, and the learning rate below them.
+
+    Args:
+        history: The columns of ``history.csv``: ``epoch``, and where present ``lr``, ``train_<metric>`` and
+            ``val_<metric>``; each a number for every epoch, NaN where there is none. A pandas DataFrame will do.
+        best: The epoch whose weights were kept, marked in every panel.
+
+    A loss or learning rate that goes over a factor of 30 gets a logarithmic axis.
+
+    >>> figure = curves({"epoch": [1, 2], "train_loss": [0.9, 0.4], "val_loss": [0.8, 0.5], "lr": [0.1, 0.01]}, best=2)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['loss', 'learning rate']
+    """
+    columns = {str(name): np.asarray(history[name], np.float64) for name in history}
+    epochs = columns.get("epoch", np.arange(1.0, 1 + len(next(iter(columns.values()), ()))))
+    metrics = _metrics(columns)
+    rates = "lr" in columns and bool(np.isfinite(columns["lr"]).any())
+    heights = [1.9 if metric == "loss" else 1.5 for metric in metrics] + [1.1] * rates
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, sum(heights or [1.9]) + 0.5), layout="constrained")
+        grid = figure.add_gridspec(len(heights) or 1, 1, height_ratios=heights or None)
+        panels = [figure.add_subplot(grid[row]) for row in range(len(heights))]
+        for metric, axes in zip(metrics, panels, strict=False):
+            lines = {part: columns[f"{part}_{metric}"] for part in _PARTS if f"{part}_{metric}" in columns}
+            _panel(axes, metric, epochs, lines, best)
+        if rates:
+            _rate(panels[-1], epochs, columns["lr"])
+        for axes in panels:
+            axes.sharex(panels[-1])
+            axes.tick_params(labelbottom=axes is panels[-1])
+        if panels:
+            style.whole_numbers(panels[-1])
+            panels[-1].set_xlabel("epoch")
+    return figure
+
+
+def _metrics(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Return what is drawn, the loss first: every column of train or val that holds at least one number."""
+    names = {
+        metric: None
+        for column, values in columns.items()
+        for part, _, metric in [column.partition("_")]
+        if part in _PARTS and metric and np.isfinite(values).any()
+    }
+    return sorted(names, key=lambda metric: metric != "loss")[: 1 + _MOST_METRICS]
+
+
+def _panel(axes: Axes, metric: str, epochs: np.ndarray, lines: Mapping[str, np.ndarray], best: int | None) -> None:
+    for part, values in lines.items():
+        marker = "o" if len(epochs) <= 30 else ""
+        axes.plot(epochs, values, color=_PARTS[part], marker=marker, markersize=3, label=part)
+    if metric == "loss" and _spans(list(lines.values())):
+        axes.set_yscale("log")
+    if best is not None and best in epochs:
+        axes.axvline(best, color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)), label=f"best: epoch {best}")
+        part = "val" if "val" in lines else next(iter(lines))
+        value = lines[part][np.flatnonzero(epochs == best)[0]]
+        axes.plot([best], [value], "o", markersize=7, markerfacecolor="none", markeredgecolor=_PARTS[part])
+    axes.set_title(style.label(metric.replace("_", " ")))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, borderaxespad=0.3, handlelength=1.4)
+
+
+def _rate(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
+    axes.plot(epochs, rates, color=style.GREEN, marker="o" if len(epochs) <= 30 else "", markersize=3)
+    if _spans([rates]):
+        axes.set_yscale("log")
+    axes.set_title("learning rate")
+
+
+def _spans(series: list[np.ndarray]) -> bool:
+    values = np.concatenate(series)
+    values = values[np.isfinite(values)]
+    return len(values) > 1 and bool(values.min() > 0) and bool(values.max() / values.min() > _LOG_RATIO)

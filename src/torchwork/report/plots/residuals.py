@@ -1,0 +1,91 @@
+"""Predicted against true numbers, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from torchwork.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_OUTPUTS = 6
+_POINTS_AS_SHAPES = 2000
+
+
+def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str] = ()) -> Figure:
+    """Draw the prediction over the true value, and below it the residual (prediction − true) over the prediction.
+
+    Args:
+        target: The true numbers [N] or [N, k].
+        prediction: The predicted numbers, of the same shape.
+        names: What the k numbers are called.
+
+    Pairs that are not finite are left out, and the title says how many. More than 2,000 points are drawn as one
+    picture inside the SVG, which keeps it small. Of more than 6 outputs the first 6 are drawn.
+
+    >>> figure = predicted_against_true([1.0, 2.0, 3.0], [1.1, 1.9, 3.0])
+    >>> figure.axes[0].collections[0].get_offsets().tolist()
+    [[1.0, 1.1], [2.0, 1.9], [3.0, 3.0]]
+    """
+    true = np.asarray(target, np.float64)
+    predicted = np.asarray(prediction, np.float64)
+    if true.shape != predicted.shape:
+        raise ValueError(f"target has shape {true.shape} and prediction {predicted.shape}; they must be equal")
+    true, predicted = true.reshape(len(true), -1), predicted.reshape(len(predicted), -1)
+    num = min(true.shape[1], MOST_OUTPUTS)
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, 5.6 * max(num, 1)), layout="constrained")
+        grid = figure.add_gridspec(2 * max(num, 1), 1, height_ratios=[2.4, 1] * max(num, 1))
+        for output in range(num):
+            above, below = (figure.add_subplot(grid[2 * output + row]) for row in range(2))
+            finite = np.isfinite(true[:, output]) & np.isfinite(predicted[:, output])
+            x, y = true[finite, output], predicted[finite, output]
+            _against(above, x, y)
+            _residuals(below, x, y)
+            above.set_title(_title(names, output, num, int((~finite).sum()), true.shape[1] - num))
+            style.plain([above.title])
+    return figure
+
+
+def _title(names: Sequence[str], output: int, num: int, not_finite: int, left_out: int) -> str:
+    said = [style.label(names[output], 40) if output < len(names) else f"output {output}" if num > 1 else "all samples"]
+    if not_finite:
+        said.append(f"{not_finite:,} not finite, left out")
+    if left_out and output == num - 1:
+        said.append(f"{left_out} more outputs are not drawn")
+    return "; ".join(said)
+
+
+def _against(axes: Axes, true: np.ndarray, predicted: np.ndarray) -> None:
+    _points(axes, true, predicted)
+    if len(true):
+        low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+        axes.plot([low, high], [low, high], color=style.VERMILLION, linewidth=1.2, label="equal")
+        axes.legend(loc="upper left")
+    axes.set_xlabel("true")
+    axes.set_ylabel("predicted")
+
+
+def _residuals(axes: Axes, true: np.ndarray, predicted: np.ndarray) -> None:
+    _points(axes, predicted, predicted - true)
+    axes.axhline(0, color=style.VERMILLION, linewidth=1.2)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("predicted − true")
+
+
+def _points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    many = len(x) > _POINTS_AS_SHAPES
+    axes.scatter(
+        x,
+        y,
+        s=4 if many else 14,
+        color=style.BLUE,
+        alpha=max(0.1, min(0.65, 40 / max(len(x), 1) ** 0.5)),
+        linewidths=0,
+        rasterized=many,
+    )

@@ -1,0 +1,112 @@
+"""How every plot looks: colours that colour-blind people tell apart (Okabe and Ito, 2008), sizes, and safe labels."""
+
+from __future__ import annotations
+
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+
+INK = "#1f2328"
+MUTED = "#59636e"
+FAINT = "#d1d9e0"
+PAPER = "#ffffff"
+WHITE = "#fffffe"  # on dark cells, in the page's dark mode too: there PAPER turns dark
+BLUE = "#0072b2"
+VERMILLION = "#d55e00"
+GREEN = "#009e73"
+
+WIDTH = 4.8  # inches: two stand side by side on a desktop, and the text is still readable on a phone
+FONT_POINTS = 9.0
+
+_SETTINGS = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": FONT_POINTS,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": FONT_POINTS,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "figure.facecolor": PAPER,
+    "font.family": ["DejaVu Sans"],
+    "font.size": FONT_POINTS,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": FONT_POINTS - 1,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "savefig.facecolor": PAPER,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": FONT_POINTS - 1,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": FONT_POINTS - 1,
+}
+
+
+@contextmanager
+def applied(**settings: object) -> Iterator[None]:
+    """Draw and save in this style; the settings of the caller's matplotlib stand again afterwards.
+
+    A character that the font used for measuring lacks is no matter: the SVG holds text, which the reader's own fonts
+    draw.
+    """
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_SETTINGS, **settings}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
+        yield
+
+
+def label(name: object, limit: int = 24) -> str:
+    """Return a name from the data as one line that XML can hold, its middle left out where it is long.
+
+    >>> label("a\\tb\\x00")
+    'a b\ufffd'
+    >>> label("a very long name indeed", 11)
+    'a ver…ndeed'
+    """
+    text = str(name).encode("utf-8", "replace").decode()
+    text = " ".join(text.split())
+    text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs", "Cn") else c for c in text)
+    if len(text) <= limit:
+        return text or "(empty)"
+    kept = limit - 1
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def text_inches(text: str, points: float = FONT_POINTS) -> float:
+    """Return about how wide a text is, Chinese and other wide characters counted in full."""
+    ems = sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.62 for c in text)
+    return ems * points / 72
+
+
+def plain(texts: list[Text]) -> None:
+    """Keep ``$`` in names from the data from being read as mathematics."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Let the x axis tick at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))

@@ -1,0 +1,77 @@
+"""A figure as SVG text: the same bytes for the same figure, with its words kept as text."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from torchwork.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The font that the layout was measured with, those of its widths, and then whatever the reader's system has.
+_FONTS = "'DejaVu Sans', Verdana, 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
+
+# Colours of the page that follow its light or dark mode.
+_VARIABLES = {
+    style.INK: "var(--ink)",
+    style.MUTED: "var(--muted)",
+    style.FAINT: "var(--faint)",
+    style.PAPER: "var(--paper)",
+    style.BLUE: "var(--blue)",
+    style.VERMILLION: "var(--vermillion)",
+    style.GREEN: "var(--green)",
+}
+
+
+def text(figure: Figure, name: str) -> str:
+    """Return a figure as a whole SVG document, without a date. ``name`` keeps its ids apart from other figures'.
+
+    >>> from matplotlib.figure import Figure
+    >>> text(Figure(figsize=(1, 1)), "empty") == text(Figure(figsize=(1, 1)), "empty")
+    True
+    """
+    buffer = io.StringIO()
+    with style.applied(**{"svg.hashsalt": f"torchwork-{name}"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return _tidy(buffer.getvalue(), name)
+
+
+def inline(document: str, title: str) -> str:
+    """Return an SVG document as an element for an HTML page, in the page's own colours.
+
+    ``title`` is what a screen reader says; it is escaped here.
+    """
+
+    def coloured(tag: str) -> str:
+        for colour, variable in _VARIABLES.items():
+            tag = tag.replace(colour, variable)
+        return tag
+
+    element = _in_tags(document[document.index("<svg") :], coloured)
+    return element.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
+
+
+def _in_tags(document: str, change: Callable[[str], str]) -> str:
+    """Change the tags of a document and leave its text alone, which may hold anything that a name can hold."""
+    return re.sub(r"<[^>]+>", lambda match: change(match[0]), document)
+
+
+def _tidy(document: str, name: str) -> str:
+    """Drop the ids that nothing refers to, and put the plot's name before the others: a page holds several plots."""
+    used: set[str] = set()
+
+    def collected(tag: str) -> str:
+        used.update(re.findall(r'(?:url\(#|href="#)([^)"]+)', tag))
+        return tag
+
+    def renamed(tag: str) -> str:
+        tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag)
+        tag = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", tag)
+        return tag.replace("'DejaVu Sans'", _FONTS)
+
+    return _in_tags(_in_tags(document, collected), renamed)

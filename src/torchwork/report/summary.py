@@ -1,0 +1,122 @@
+"""A run in a paragraph, and its few headline numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torchwork.report.facts import Facts
+from torchwork.report.tables import duration, figure
+
+
+class Headline(NamedTuple):
+    """One number that is shown large, with a word on what it is of."""
+
+    name: str
+    value: str
+    note: str
+
+
+def component(value: Any) -> str:
+    """Return the name of a component as it stands in a config.
+
+    >>> component({"name": "Adam", "lr": 0.001}), component("LeNet"), component(None)
+    ('Adam', 'LeNet', '')
+    """
+    if isinstance(value, Mapping):
+        return str(value.get("name", ""))
+    return "" if value is None else str(value)
+
+
+def headline_split(facts: Facts) -> str | None:
+    """Return the split whose numbers come first: test where there is one, else val, else whatever there is."""
+    return next((split for split in ("test", "val", *facts.metrics) if split in facts.metrics), None)
+
+
+def headlines(facts: Facts) -> list[Headline]:
+    """Return the numbers at the top: the metrics of the headline split, the model's size and the time."""
+    found = []
+    split = headline_split(facts)
+    if split is not None:
+        size = _size(facts, split)
+        note = f"on {split}, {size:,} samples" if size else f"on {split}"
+        ordered = sorted(facts.metrics[split].items(), key=lambda item: item[0] == "loss")
+        found += [Headline(name.replace("_", " "), figure(value), note) for name, value in ordered[:4]]
+    if facts.best_epoch is not None:
+        found.append(Headline("best epoch", str(facts.best_epoch), f"of {_epochs(facts)} run"))
+    if "parameters" in facts.model:
+        trainable = facts.model.get("trainable", facts.model["parameters"])
+        note = "all trainable" if trainable == facts.model["parameters"] else f"{figure(trainable)} trainable"
+        found.append(Headline("parameters", figure(facts.model["parameters"]), note))
+    if "seconds" in facts.environment:
+        found.append(Headline("time", duration(float(facts.environment["seconds"])), _device(facts)))
+    return found
+
+
+def sentences(facts: Facts) -> list[str]:
+    """Return what was done, sentence by sentence, as far as the run directory tells."""
+    said = [_what(facts), _how(facts)]
+    if not facts.finished:
+        said.append(_broke_off(facts))
+    split = headline_split(facts)
+    if split is not None and facts.metrics[split]:
+        numbers = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in facts.metrics[split].items())
+        chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
+        said.append(f"The weights{chosen} give on {split}: {numbers}.")
+    return [sentence for sentence in said if sentence]
+
+
+def _what(facts: Facts) -> str:
+    model = component(facts.config.get("model")) or str(facts.model.get("model", "")) or "A model"
+    source = component(_section(facts.config, "data").get("source"))
+    sizes = {split: _size(facts, split) for split in _section(facts.data, "num_samples")}
+    counted = _listed([f"{size:,} {split}" for split, size in sizes.items()])
+    samples = f", on {counted} samples" if counted else ""
+    kinds = facts.data.get("classes")
+    classes = f" of {len(kinds)} classes" if kinds and counted else ""
+    return f"{model} was trained{f' on {source}' if source else ''}{samples}{classes}."
+
+
+def _how(facts: Facts) -> str:
+    optimizer = _section(facts.config, "optimizer")
+    epochs = _epochs(facts)
+    if not epochs:
+        return ""
+    parts = [f"It ran for {epochs} {'epoch' if epochs == 1 else 'epochs'}"]
+    if optimizer:
+        lr = f" (lr {optimizer['lr']})" if "lr" in optimizer else ""
+        parts.append(f"with {component(optimizer)}{lr}")
+    if _section(facts.config, "schedule"):
+        parts.append(f"and {component(facts.config['schedule'])}")
+    if "seed" in facts.config:
+        parts.append(f"from seed {facts.config['seed']}")
+    return " ".join(parts) + "."
+
+
+def _broke_off(facts: Facts) -> str:
+    wanted = _section(facts.config, "train").get("epochs")
+    of = f" of {wanted}" if wanted else ""
+    return f"The run has not come to its end: {_epochs(facts)}{of} epochs are on record."
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _section(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = content.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _epochs(facts: Facts) -> int:
+    return len(facts.history.get("epoch", ()))
+
+
+def _size(facts: Facts, split: str) -> int:
+    if split in facts.predictions:
+        return len(facts.predictions[split])
+    return int(_section(facts.data, "num_samples").get(split, 0))
+
+
+def _device(facts: Facts) -> str:
+    return f"on {facts.environment['device']}" if facts.environment.get("device") else ""
