@@ -8,7 +8,6 @@ something else.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from torchwork import catalog
-from torchwork.losses import LOSSES
+from torchwork.losses import LOSSES, denominators
+from torchwork.losses.denominators import KINDS
 from torchwork.types import Finding, InputError
 
 HIDDEN = dict.fromkeys(
@@ -24,58 +24,70 @@ HIDDEN = dict.fromkeys(
     "a run always takes the mean, and divides by the weight of the whole step",
 )
 
-Terms = tuple[Tensor, Tensor]
-
-
 class Criterion:
-    """A loss ``(output, target) -> mean``, the denominator of that mean, and its terms sample by sample.
+    """A loss that takes the mean, the denominator of that mean, and its terms sample by sample.
+
+    The arguments are those of the torch loss, in torch's order: ``(output, target)`` for most, ``(input1, input2,
+    target)`` for pairs, ``(anchor, positive, negative)``, ``(input, target, var)`` for GaussianNLLLoss and
+    ``(log_probs, targets, input_lengths, target_lengths)`` for CTCLoss.
 
     Args:
-        module: A loss module of torch.nn with ``reduction='mean'``, or any callable ``(output, target) -> scalar``
-            that takes the mean over the rows of a batch.
+        module: A loss module of torch.nn with ``reduction='mean'`` (KLDivLoss: ``'batchmean'``), or any callable
+            ``(output, target) -> scalar`` that takes the mean over the rows of a batch.
+        name: What to call it; by default its own name.
+
+    Raises:
+        InputError: the module's reduction is another.
 
     >>> criterion = Criterion(nn.CrossEntropyLoss(ignore_index=0))
     >>> criterion.weight(torch.tensor([0, 1, 2]))
     2.0
     """
 
-    def __init__(self, module: Callable[[Tensor, Tensor], Tensor], name: str | None = None) -> None:
+    def __init__(self, module: Callable[..., Tensor], name: str | None = None) -> None:
         self.name = name or getattr(module, "__name__", type(module).__name__)
         self.module = module
-        self._kind = next((kind for kind in _TERMS if isinstance(module, kind)), None)
-        if isinstance(module, nn.Module) and getattr(module, "reduction", "mean") != "mean":
-            message = f"{self.name} has reduction={module.reduction!r}"
-            fix = "leave reduction at 'mean': the step's denominator is taken care of"
-            raise InputError(Finding("reduction", "error", "loss", message, fix))
-        self._sum, self._each = (_reduced(module, to) if self._kind else None for to in ("sum", "none"))
+        self.kind = KINDS.get(type(module))  # type: ignore[arg-type]
+        _check_reduction(self)
+        self._sum, self._each = (_reduced(module, to) if self.kind else None for to in ("sum", "none"))
 
-    def mean(self, output: Tensor, target: Tensor) -> Tensor:
+    def mean(self, *arguments: Tensor) -> Tensor:
         """Return torch's own mean: a scalar."""
-        return self.module(output, target)
+        return self.module(*arguments)
 
-    def share(self, output: Tensor, target: Tensor, weight: float) -> Tensor:
+    def share(self, *arguments: Tensor, weight: float) -> Tensor:
         """Return the sum over the samples divided by ``weight``, the denominator of a whole that these are part of.
 
         (``mean * own weight / weight`` is the same, except where the own weight is 0 and the sum is not: label smoothing
         over a class of weight 0.)
         """
-        if self._sum is None:
-            return self.module(output, target) * (target.shape[0] / weight)
-        return self._sum(output, target) / weight
+        if self.kind is None:
+            return self.module(*arguments) * (arguments[1].shape[0] / weight)
+        if self.kind.denominator == "lengths":
+            return (self._each(*arguments) / arguments[3].clamp(min=1)).sum() / weight
+        return self._sum(*arguments) / weight
 
     def weight(self, target: Tensor) -> float:
-        """Return the denominator of ``mean`` for these targets."""
-        if self._kind is nn.CrossEntropyLoss:
-            return _cross_entropy_weight(self.module, target)
-        return float(target.numel() if self._kind is not None else target.shape[0])
+        """Return the denominator of ``mean``, from the argument that decides it.
 
-    def terms(self, output: Tensor, target: Tensor) -> Terms:
+        That is the target; for TripletMarginLoss any tensor of as many rows as there are triplets, for CTCLoss one with
+        a row for each sequence.
+        """
+        if self.kind is None:
+            return float(target.shape[0])
+        return denominators.weight(self.module, self.kind, target)
+
+    def terms(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
         """Return values and weights, float64 [B] each, with ``mean == values.sum() / weights.sum()``."""
-        if self._kind is None:
-            rows = [self.module(output[i : i + 1], target[i : i + 1]) for i in range(len(target))]
-            values = torch.stack(rows).double() if rows else output.new_zeros(0, dtype=torch.float64)
+        if self.kind is None:
+            output, target = arguments
+            rows = [self.module(output[i : i + 1], target[i : i + 1]).double() for i in range(len(target))]
+            values = torch.stack(rows) if rows else output.new_zeros(0, dtype=torch.float64)
             return values, torch.ones_like(values)
-        return _TERMS[self._kind](self._each, output, target)
+        values = denominators.by_row(self._each(*arguments))
+        if self.kind.denominator == "lengths":
+            values = values / arguments[3].clamp(min=1)
+        return values, denominators.row_weights(self._each, self.kind, arguments[self.kind.position])
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Criterion:
         """Move the loss's own tensors (class weights) to where the outputs are; returns itself."""
@@ -85,47 +97,21 @@ class Criterion:
         return self
 
 
+def _check_reduction(criterion: Criterion) -> None:
+    found = getattr(criterion.module, "reduction", None)
+    wanted = criterion.kind.reduction if criterion.kind else "mean"
+    if isinstance(criterion.module, nn.Module) and found is not None and found != wanted:
+        message = f"{criterion.name} has reduction={found!r}"
+        fix = f"give it reduction={wanted!r}: the denominator of the whole step is taken care of"
+        if criterion.name == "KLDivLoss" and found == "mean":
+            message += ", which divides by the elements and so is not the divergence"
+        raise InputError(Finding("reduction", "error", "loss", message, fix))
+
+
 def _reduced(module: Any, reduction: str) -> Any:
     module = copy.copy(module)
     module.reduction = reduction
     return module
-
-
-def _cross_entropy_weight(module: Any, target: Tensor) -> float:
-    if target.is_floating_point():  # probabilities for each class: torch divides by the rows, weighted or not
-        return float(target.numel() // target.shape[1])
-    kept = target != module.ignore_index
-    if module.weight is None:
-        return float(kept.sum())
-    return float(module.weight[target[kept]].sum(dtype=torch.float64))
-
-
-def _rows(values: Tensor) -> Tensor:
-    return values.double().reshape(len(values), -1).sum(1)
-
-
-def _elementwise_terms(each: Any, output: Tensor, target: Tensor) -> Terms:
-    values = _rows(each(output, target))
-    return values, torch.full_like(values, math.prod(target.shape[1:]))
-
-
-def _cross_entropy_terms(each: Any, output: Tensor, target: Tensor) -> Terms:
-    values = _rows(each(output, target))
-    if target.is_floating_point():
-        return values, torch.full_like(values, math.prod(target.shape[2:]))
-    kept = target != each.ignore_index
-    if each.weight is None:
-        return values, _rows(kept)
-    weights = torch.where(kept, each.weight[torch.where(kept, target, 0)], 0.0)
-    return values, _rows(weights)
-
-
-_TERMS: dict[type, Callable[[Any, Tensor, Tensor], Terms]] = {
-    nn.CrossEntropyLoss: _cross_entropy_terms,
-    nn.MSELoss: _elementwise_terms,
-    nn.L1Loss: _elementwise_terms,
-    nn.SmoothL1Loss: _elementwise_terms,
-}
 
 
 def build(spec: Mapping[str, Any], where: str = "loss") -> Criterion:
@@ -144,7 +130,9 @@ def build(spec: Mapping[str, Any], where: str = "loss") -> Criterion:
     findings = catalog.check_options(component, options, where, hidden=HIDDEN)
     if findings:
         raise InputError(findings)
+    kind = KINDS.get(component)
+    own = {"reduction": kind.reduction} if kind else {}
     try:
-        return Criterion(component(**catalog.convert(component, options)), spec["name"])
+        return Criterion(component(**catalog.convert(component, options), **own), spec["name"])
     except (TypeError, ValueError) as error:
         raise InputError(Finding("bad-option", "error", where, f"{spec['name']}: {error}")) from error

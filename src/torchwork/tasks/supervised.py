@@ -22,7 +22,7 @@ def batch_loss(criterion: Criterion, model: nn.Module, batch: Batch, weight: flo
     target = aligned(output, batch.target)
     if weight is None:
         return criterion.mean(output, target)
-    return criterion.share(output, target, weight)
+    return criterion.share(output, target, weight=weight)
 
 
 @dataclass(frozen=True)
