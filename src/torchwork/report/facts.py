@@ -66,13 +66,12 @@ class Facts:
 
 
 def higher_is_better(column: str) -> bool:
-    """Tell whether a larger value of a metric is the better one: shares of right answers and of explained variance.
+    """Tell whether a larger value of a column is the better one, by the rule that training chooses its best epoch by.
 
     >>> higher_is_better("val_accuracy"), higher_is_better("val_loss")
     (True, False)
     """
-    metric = column.removeprefix("val_").removeprefix("train_")
-    return metric in {"accuracy", "r2"} or metric.startswith(("accuracy", "precision", "recall", "f1"))
+    return column.endswith(("accuracy", "r2"))
 
 
 def read(directory: Path) -> Facts:
@@ -174,16 +173,16 @@ def _predictions(split: str, data: Mapping[str, Any]) -> Callable[[Path], Predic
             np.array([_number(row[place["loss"]]) for row in rows]) if "loss" in place else np.full(len(rows), np.nan)
         )
         if "target" in place and _is_class(header, rows, data):
-            target, prediction = ([row[place[name]] for row in rows] for name in ("target", "prediction"))
-            return Predictions(split, ids, target, prediction, loss)
+            classes = ([row[place[name]] for row in rows] for name in ("target", "prediction"))
+            return Predictions(split, ids, next(classes), next(classes), loss)
         names = tuple(n.removeprefix("target_") for n in header if n == "target" or n.startswith("target_"))
         suffixes = [""] if "target" in place else [f"_{name}" for name in names]
-        pairs = [
+        target, prediction = (
             np.array([[_number(row[place[kind + suffix]]) for suffix in suffixes] for row in rows])
             for kind in ("target", "prediction")
-        ]
+        )
         said = tuple(str(name) for name in data.get("target_names") or ())
-        return Predictions(split, ids, *pairs, loss, said if len(said) == len(suffixes) else names)
+        return Predictions(split, ids, target, prediction, loss, said if len(said) == len(suffixes) else names)
 
     return reader
 

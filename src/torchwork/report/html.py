@@ -13,7 +13,7 @@ from markupsafe import Markup
 from torchwork import durable, rundir
 from torchwork.report import summary, tables
 from torchwork.report.facts import Facts, Predictions, read
-from torchwork.report.plots import svg
+from torchwork.report.plots import style, svg
 from torchwork.report.plots.confusion import confusion_matrix
 from torchwork.report.plots.history import curves
 from torchwork.report.plots.residuals import predicted_against_true
@@ -53,14 +53,14 @@ def render(facts: Facts, plots: list[Plot]) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters.update(figure=tables.figure)
+    environment.filters.update(figure=tables.figure, shortened=lambda name: style.label(name, 80))
     package = resources.files("torchwork.report")
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
     shown = _shown(facts)
     names = tables.classes(facts, shown) if shown and not shown.names else []
     class_rows = tables.class_rows(shown, names) if shown and names else []
     return template.render(
-        style=Markup(package.joinpath("page.css").read_text(encoding="utf-8")),
+        css=Markup(package.joinpath("page.css").read_text(encoding="utf-8")),
         facts=facts,
         name=str(facts.config.get("name") or facts.directory.name),
         sentences=summary.sentences(facts),
@@ -129,8 +129,8 @@ def _data_rows(facts: Facts) -> list[tuple[str, str]]:
     rows.append(("target", ", ".join(map(str, data.get("target_names") or ()))))
     rows.append(("number columns", ", ".join(map(str, data.get("numbers") or ()))))
     rows.append(("category columns", ", ".join(map(str, data.get("categories") or ()))))
-    for step in ("transform", "augment"):
-        rows.append((step, " → ".join(_step(item) for item in config.get(step) or ())))
+    rows += [(step, " → ".join(_step(item) for item in config.get(step) or ())) for step in ("transform", "augment")]
+    rows.append(("split", str((config.get("split") or {}).get("by") or "")))
     sizes = data.get("num_samples") or {}
     total = sum(sizes.values())
     rows += [(f"{split} samples", f"{size:,} ({size / total:.1%})") for split, size in sizes.items() if total]

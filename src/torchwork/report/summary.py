@@ -48,8 +48,8 @@ def headlines(facts: Facts) -> list[Headline]:
         trainable = facts.model.get("trainable", facts.model["parameters"])
         note = "all trainable" if trainable == facts.model["parameters"] else f"{figure(trainable)} trainable"
         found.append(Headline("parameters", figure(facts.model["parameters"]), note))
-    if "seconds" in facts.environment:
-        found.append(Headline("time", duration(float(facts.environment["seconds"])), _device(facts)))
+    if "seconds" in facts.history:
+        found.append(Headline("training time", duration(float(facts.history["seconds"].sum())), _device(facts)))
     return found
 
 
@@ -71,26 +71,30 @@ def _what(facts: Facts) -> str:
     source = component(_section(facts.config, "data").get("source"))
     sizes = {split: _size(facts, split) for split in _section(facts.data, "num_samples")}
     counted = _listed([f"{size:,} {split}" for split, size in sizes.items()])
-    samples = f", on {counted} samples" if counted else ""
     kinds = facts.data.get("classes")
-    classes = f" of {len(kinds)} classes" if kinds and counted else ""
-    return f"{model} was trained{f' on {source}' if source else ''}{samples}{classes}."
+    classes = f" of {len(kinds):,} classes" if kinds else ""
+    samples = f" ({counted} samples{classes})" if counted else ""
+    return f"{model} was trained{f' on {source}' if source else ''}{samples}."
 
 
 def _how(facts: Facts) -> str:
-    optimizer = _section(facts.config, "optimizer")
     epochs = _epochs(facts)
     if not epochs:
         return ""
     parts = [f"It ran for {epochs} {'epoch' if epochs == 1 else 'epochs'}"]
-    if optimizer:
-        lr = f" (lr {optimizer['lr']})" if "lr" in optimizer else ""
-        parts.append(f"with {component(optimizer)}{lr}")
+    optimizers = facts.config.get("optimizer")
+    listed = optimizers if isinstance(optimizers, list) else [optimizers] if optimizers else []
+    if listed:
+        parts.append(f"with {_listed([_optimizer(item) for item in listed])}")
     if _section(facts.config, "schedule"):
         parts.append(f"and {component(facts.config['schedule'])}")
     if "seed" in facts.config:
         parts.append(f"from seed {facts.config['seed']}")
     return " ".join(parts) + "."
+
+
+def _optimizer(item: Any) -> str:
+    return f"{component(item)} (lr {item['lr']})" if isinstance(item, Mapping) and "lr" in item else component(item)
 
 
 def _broke_off(facts: Facts) -> str:

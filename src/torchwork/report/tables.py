@@ -27,7 +27,7 @@ class Confusion(NamedTuple):
 
     target: str
     prediction: str
-    count: int
+    times: int
     share: float  # of the samples of the true class
 
 
@@ -102,14 +102,19 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def figure(value: Any) -> str:
     """Return a number for people: four significant digits, and a dash where there is none.
 
-    >>> figure(0.98148), figure(None), figure(61706), figure("NaN"), figure(12345.678)
-    ('0.9815', '–', '61,706', 'NaN', '12,346')
+    What is less than 1 is never rounded to 1.
+
+    >>> figure(0.98148), figure(None), figure(61706), figure("NaN"), figure(2441.2), figure(0.99996)
+    ('0.9815', '–', '61,706', 'NaN', '2441', '0.99996')
     """
     if value is None or isinstance(value, str | bool):
         return "–" if value is None else str(value)
     if isinstance(value, int) or (math.isfinite(value) and abs(value) >= 10_000 and abs(value) < 1e12):
         return f"{round(value):,}"
-    return f"{value:#.4g}" if math.isfinite(value) and value else str(value)
+    if not math.isfinite(value) or not value:
+        return str(value)
+    said = f"{value:#.4g}".removesuffix(".")
+    return f"{value:.9g}" if said == "1.000" and value < 1 else said
 
 
 def duration(seconds: float) -> str:

@@ -63,12 +63,18 @@ def confusion_matrix(targets: Sequence[Any], predictions: Sequence[Any], classes
     points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0
     names = [style.label(name, 24 if num <= _RATES_UP_TO else 16) for name in shown]
     with style.applied():
-        figure, axes = _canvas(names, num, points)
+        left_out = len(classes) - len(shown)
+        texts = _texts(matrix, rates) if num <= _COUNTS_UP_TO else {}
+        widest = max((style.text_inches(text.split("\n")[0], points) for text in texts.values()), default=0.0)
+        if num <= _RATES_UP_TO:
+            widest = max(widest, style.text_inches("100%", points))
+        figure, axes = _canvas(names, num, points, cell=widest + 0.03, titled=left_out > 0)
         axes.imshow(_colours(rates), interpolation="none", aspect="equal", extent=(-0.5, num - 0.5, num - 0.5, -0.5))
         _label(axes, names, points)
-        if num <= _COUNTS_UP_TO:
-            _write(axes, matrix, rates, points, shares=num <= _RATES_UP_TO)
-        left_out = len(classes) - len(shown)
+        for (row, column), text in texts.items():
+            rate, count = rates[row, column], matrix[row, column]
+            colour = style.WHITE if rate > 0.6 else style.INK if count else style.MUTED
+            axes.text(column, row, text, ha="center", va="center", fontsize=points - 0.5, color=colour, linespacing=1.1)
         if left_out:
             axes.set_title(f"the {len(shown)} classes with the most mistakes; {left_out} more are not drawn")
     return figure
@@ -85,12 +91,12 @@ def _shown(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence
     return [name for name in classes if name in most]
 
 
-def _canvas(names: list[str], num: int, points: float) -> tuple[Figure, Axes]:
+def _canvas(names: list[str], num: int, points: float, *, cell: float, titled: bool) -> tuple[Figure, Axes]:
     """Lay the figure out by hand: the width of names in scripts that matplotlib's font lacks is not known to it."""
     name_inches = max((style.text_inches(name, points) for name in names), default=0.3)
-    left, right, top = name_inches + 0.45, 0.15, 0.35
-    below = (name_inches if _turned(names, num, points) else 0.2) + 0.45
-    side = max(style.WIDTH - left - right, num * points * 1.5 / 72, 2.2)
+    left, right, top = name_inches + 0.45, 0.1, 0.35 if titled else 0.1
+    below = (name_inches if _turned(names, num, points) else 0.2) + 0.3
+    side = max(style.WIDTH - left - right, num * points * 1.5 / 72, num * cell, 2.2)
     width, height = left + side + right, below + side + top
     figure = Figure(figsize=(width, height))
     return figure, figure.add_axes((left / width, below / height, side / width, side / height))
@@ -128,11 +134,11 @@ def _label(axes: Axes, names: list[str], points: float) -> None:
     axes.set_ylabel("true")
 
 
-def _write(axes: Axes, matrix: np.ndarray, rates: np.ndarray, points: float, *, shares: bool) -> None:
-    for row, column in np.ndindex(*matrix.shape):
-        count, rate = matrix[row, column], rates[row, column]
-        said = f"{count:,}\n{rate:.0%}" if shares and count else f"{count:,}"
-        if not count and not shares:
-            continue  # zeros in a large matrix hide the rest
-        colour = style.WHITE if rate > 0.6 else style.INK if count else style.MUTED
-        axes.text(column, row, said, ha="center", va="center", fontsize=points - 0.5, color=colour, linespacing=1.1)
+def _texts(matrix: np.ndarray, rates: np.ndarray) -> dict[tuple[int, ...], str]:
+    """Return what stands in each cell; among many classes zeros would hide the rest."""
+    few = len(matrix) <= _RATES_UP_TO
+    return {
+        cell: f"{count:,}\n{rates[cell]:.0%}" if few and count else f"{count:,}"
+        for cell, count in np.ndenumerate(matrix)
+        if few or count
+    }

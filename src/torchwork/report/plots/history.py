@@ -18,7 +18,7 @@ _LOG_RATIO = 30.0
 _MOST_METRICS = 6
 
 
-def curves(history: Mapping[str, Sequence[float]], *, best: int | None = None) -> Figure:
+def curves(history: Mapping[str, Sequence[float] | np.ndarray], *, best: int | None = None) -> Figure:
     """Draw the loss and every metric of train and val over the epochs, and the learning rate below them.
 
     Args:
@@ -41,7 +41,7 @@ def curves(history: Mapping[str, Sequence[float]], *, best: int | None = None) -
         figure = Figure(figsize=(style.WIDTH, sum(heights or [1.9]) + 0.5), layout="constrained")
         grid = figure.add_gridspec(len(heights) or 1, 1, height_ratios=heights or None)
         panels = [figure.add_subplot(grid[row]) for row in range(len(heights))]
-        for metric, axes in zip(metrics, panels, strict=False):
+        for metric, axes in zip(metrics, panels, strict=False):  # the learning rate's panel is left
             lines = {part: columns[f"{part}_{metric}"] for part in _PARTS if f"{part}_{metric}" in columns}
             _panel(axes, metric, epochs, lines, best)
         if rates:
@@ -50,6 +50,7 @@ def curves(history: Mapping[str, Sequence[float]], *, best: int | None = None) -
             axes.sharex(panels[-1])
             axes.tick_params(labelbottom=axes is panels[-1])
         if panels:
+            panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, borderaxespad=0.3)
             style.whole_numbers(panels[-1])
             panels[-1].set_xlabel("epoch")
     return figure
@@ -71,20 +72,23 @@ def _panel(axes: Axes, metric: str, epochs: np.ndarray, lines: Mapping[str, np.n
         marker = "o" if len(epochs) <= 30 else ""
         axes.plot(epochs, values, color=_PARTS[part], marker=marker, markersize=3, label=part)
     if metric == "loss" and _spans(list(lines.values())):
-        axes.set_yscale("log")
+        style.logarithmic(axes)
     if best is not None and best in epochs:
         axes.axvline(best, color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)), label=f"best: epoch {best}")
         part = "val" if "val" in lines else next(iter(lines))
         value = lines[part][np.flatnonzero(epochs == best)[0]]
         axes.plot([best], [value], "o", markersize=7, markerfacecolor="none", markeredgecolor=_PARTS[part])
     axes.set_title(style.label(metric.replace("_", " ")))
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, borderaxespad=0.3, handlelength=1.4)
+    style.plain([axes.title])
+    values = np.concatenate([values[np.isfinite(values)] for values in lines.values()])
+    if metric != "loss" and values.min() >= 0 and values.max() <= 1:
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.02))  # no ticks above what a share can be
 
 
 def _rate(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
     axes.plot(epochs, rates, color=style.GREEN, marker="o" if len(epochs) <= 30 else "", markersize=3)
     if _spans([rates]):
-        axes.set_yscale("log")
+        style.logarithmic(axes)
     axes.set_title("learning rate")
 
 

@@ -6,9 +6,11 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +28,7 @@ GREEN = "#009e73"
 WIDTH = 4.8  # inches: two stand side by side on a desktop, and the text is still readable on a phone
 FONT_POINTS = 9.0
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
@@ -53,7 +55,6 @@ _SETTINGS = {
     "savefig.facecolor": PAPER,
     "svg.fonttype": "none",
     "text.color": INK,
-    "text.parse_math": False,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
     "xtick.labelsize": FONT_POINTS - 1,
@@ -64,13 +65,14 @@ _SETTINGS = {
 
 
 @contextmanager
-def applied(**settings: object) -> Iterator[None]:
+def applied(**settings: Any) -> Iterator[None]:
     """Draw and save in this style; the settings of the caller's matplotlib stand again afterwards.
 
     A character that the font used for measuring lacks is no matter: the SVG holds text, which the reader's own fonts
     draw.
     """
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **_SETTINGS, **settings}), warnings.catch_warnings():
+    values: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, **settings}
+    with matplotlib.rc_context(values), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
         yield
@@ -105,8 +107,15 @@ def plain(texts: list[Text]) -> None:
         text.set_parse_math(False)
 
 
+def logarithmic(axes: Axes) -> None:
+    """Give the y axis a logarithmic scale with plain numbers at its ticks."""
+    axes.set_yscale("log")
+    few = np.ptp(np.log10(axes.get_ylim())) < 2.5
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def whole_numbers(axes: Axes) -> None:
     """Let the x axis tick at whole numbers only."""
-    from matplotlib.ticker import MaxNLocator
-
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
