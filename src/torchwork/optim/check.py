@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -151,9 +152,11 @@ def _rehearsal(part: Part, parameters: dict[str, nn.Parameter], sparse: set[str]
         groups.append({"params": list(stand_ins.values()), **group.options})
     bounded = {"max_iter": 2} if _is(part, torch.optim.LBFGS) else {}
     try:
-        optimizer = part.component(groups, **{**part.options, **bounded})
-        for _ in range(2):
-            optimizer.step(lambda: _parabola(groups, strewn))
+        with warnings.catch_warnings():  # torch's own of its insides (Adagrad makes sparse tensors unchecked)
+            warnings.simplefilter("ignore")
+            optimizer = part.component(groups, **{**part.options, **bounded})
+            for _ in range(2):
+                optimizer.step(lambda: _parabola(groups, strewn))
     except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         code, fix = "torch-refuses", "see torch.optim for what it takes"
         if strewn and "sparse" in str(error):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchwork import catalog
 from torchwork.types import Finding
 
+_GIVEN = "Torchwork passes it: the parameters of the model, or their optimizer"
 HIDDEN = {
     "foreach": "Torchwork leaves it to PyTorch, which takes the fast way where there is one",
     "differentiable": "Torchwork decides it: no gradient flows through an update",
     "last_epoch": "Torchwork decides it: a resumed run goes on where it stopped",
+    "params": _GIVEN,
+    "optimizer": _GIVEN,
 }
 
 
@@ -51,16 +54,19 @@ def _floats(value: Any, annotation: Any) -> Any:
     return value
 
 
-def check(
-    component: Any,
-    options: Mapping[str, Any],
-    where: str,
-    supplied: tuple[str, ...],
-) -> list[Finding]:
-    """Check names and types of options, and that no number is NaN and no learning rate a list or infinite."""
-    findings = catalog.check_options(component, options, where, hidden=HIDDEN, supplied=supplied)
+def check(component: Any, given: Mapping[str, Any], where: str, supplied: Sequence[str] = ()) -> list[Finding]:
+    """Check names and types of options, and that no number is NaN and no learning rate a list or infinite.
+
+    Args:
+        component: A class or function whose first parameter Torchwork passes, whatever its name.
+        given: What the user wrote.
+        where: The path of the component in the config.
+        supplied: Other parameters that are not required from the user.
+    """
+    first = dict.fromkeys(list(catalog.parameters(component))[:1], _GIVEN)
+    findings = catalog.check_options(component, given, where, hidden={**first, **HIDDEN}, supplied=supplied)
     told = {finding.where for finding in findings}
-    for name, value in options.items():
+    for name, value in given.items():
         at = f"{where}.{name}"
         if at in told:
             continue

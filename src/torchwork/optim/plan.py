@@ -112,7 +112,7 @@ def _part(
     except InputError as error:
         return None, error.findings
     given = {name: value for name, value in spec.items() if name not in _OURS}
-    findings = options.check(component, given, where, supplied=("params",))
+    findings = options.check(component, given, where)
     common = {} if findings else options.ready(component, given)
     known = spec["name"] in OPTIMIZERS
     if known and not findings:
@@ -171,7 +171,7 @@ def _group_findings(component: Any, group: Group) -> list[Finding]:
     """Check a group's options; what the optimizer needs may stand outside of the group."""
     if not group.options:
         return []
-    found = options.check(component, group.options, group.where, supplied=("params",))
+    found = options.check(component, group.options, group.where)
     findings = [finding for finding in found if finding.code != "missing-option"]
     for name in group.options:
         if name in _NOT_BY_GROUP:

@@ -79,7 +79,7 @@ def _plan(
         return None, error.findings
     nests = component in (SequentialLR, ChainedScheduler)
     given = {name: value for name, value in spec.items() if name not in _OURS}
-    supplied = ("optimizer", "schedulers") if nests else ("optimizer", *_lengths(component, given))
+    supplied = ("schedulers",) if nests else _lengths(component, given)
     functions = [name for name in _FUNCTIONS if name in given]
     others = {name: value for name, value in given.items() if name not in functions}
     findings = options.check(component, others, where, (*supplied, *functions))

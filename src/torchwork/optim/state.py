@@ -153,7 +153,8 @@ def _take(reference: dict[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
         if "sparse" in reference:
             path, size = reference["sparse"], reference["size"]
             indices, content = tensors[f"{path}/indices"].clone(), tensors[f"{path}/values"].clone()
-            return torch.sparse_coo_tensor(indices, content, size, is_coalesced=reference["coalesced"])
+            coalesced = reference["coalesced"]
+            return torch.sparse_coo_tensor(indices, content, size, is_coalesced=coalesced, check_invariants=True)
         return tensors[reference["tensor"]].clone()
     except KeyError as error:
         fix = "the checkpoint is not whole: resume from another"
