@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def confusion_matrix(targets: Sequence[Any], predictions: Sequence[Any], classes
     """
     shown = _shown(targets, predictions, classes)
     matrix = counts(targets, predictions, shown)
-    totals = matrix.sum(axis=1, keepdims=True)
+    of_class = Counter(targets)  # with those predicted as a class that is not drawn
+    totals = np.array([[of_class[name]] for name in shown], np.int64).reshape(-1, 1)
     rates = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     num = max(len(shown), 1)
     points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0

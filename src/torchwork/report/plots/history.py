@@ -29,7 +29,7 @@ def curves(history: Mapping[str, Sequence[float] | np.ndarray], *, best: int | N
     A loss or learning rate that goes over a factor of 30 gets a logarithmic axis.
 
     >>> figure = curves({"epoch": [1, 2], "train_loss": [0.9, 0.4], "val_loss": [0.8, 0.5], "lr": [0.1, 0.01]}, best=2)
-    >>> [axes.get_title() for axes in figure.axes]
+    >>> [axes.get_title("left") for axes in figure.axes]
     ['loss', 'learning rate']
     """
     columns = {str(name): np.asarray(history[name], np.float64) for name in history}
@@ -78,8 +78,7 @@ def _panel(axes: Axes, metric: str, epochs: np.ndarray, lines: Mapping[str, np.n
         part = "val" if "val" in lines else next(iter(lines))
         value = lines[part][np.flatnonzero(epochs == best)[0]]
         axes.plot([best], [value], "o", markersize=7, markerfacecolor="none", markeredgecolor=_PARTS[part])
-    axes.set_title(style.label(metric.replace("_", " ")))
-    style.plain([axes.title])
+    style.plain([axes.set_title(style.label(metric.replace("_", " ")))])
     values = np.concatenate([values[np.isfinite(values)] for values in lines.values()])
     if metric != "loss" and values.min() >= 0 and values.max() <= 1:
         axes.set_ylim(top=min(axes.get_ylim()[1], 1.02))  # no ticks above what a share can be

@@ -47,8 +47,8 @@ def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str]
             x, y = true[finite, output], predicted[finite, output]
             _against(above, x, y)
             _residuals(below, x, y)
-            above.set_title(_title(names, output, num, int((~finite).sum()), true.shape[1] - num))
-            style.plain([above.title])
+            said = _title(names, output, num, int((~finite).sum()), true.shape[1] - num)
+            style.plain([above.set_title(said)])
     return figure
 
 

@@ -1,0 +1,258 @@
+"""The report is a function of the run directory, complete or not, and lets nothing from the data out of its place."""
+
+from __future__ import annotations
+
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+from made_run import classification, regression
+
+from torchwork import rundir
+from torchwork.report import facts, html
+from torchwork.training.loop import improves
+from torchwork.types import InputError
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+CLASSES = ["cat", "dog", "猫"]
+
+
+class Page(HTMLParser):
+    """Reads a page: its words, tags, ids and references; every tag must be closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.attributes: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in ("href", "src", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and "style" not in self.open:
+            self.words.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def _page(directory) -> Page:
+    return Page(html.write(directory).read_text(encoding="utf-8"))
+
+
+def test_report_of_a_classifier_says_what_was_done_and_how_well(tmp_path):
+    page = _page(classification(tmp_path / "run", CLASSES))
+    assert "LeNet was trained on Digits (160 train, 40 val and 40 test samples of 3 classes)." in page.text
+    assert "It ran for 3 epochs with Adam (lr 0.001) from seed 3." in page.text
+    assert "The weights of epoch 2 give on test:" in page.text
+    for heading in ("Plots", "Metrics", "By class, on test", "Data and split", "Model", "Config", "Environment"):
+        assert heading in page.words
+    for words in ("Confusion matrix", "猫", "Resize(size=32) → Normalize", "Linear", "8 × 10", "650"):
+        assert words in page.text
+    assert "What this report lacks" not in page.text
+
+
+def test_report_of_a_regression_draws_predicted_against_true_and_no_classes(tmp_path):
+    directory = regression(tmp_path / "run")
+    page = _page(directory)
+    assert "Predicted against true" in page.words
+    assert "Confusion matrix" not in page.words
+    assert "By class, on test" not in page.words
+    assert "progression" in page.text
+    assert sorted(path.name for path in (directory / "plots").iterdir()) == [
+        "curves.svg",
+        "predicted_against_true-test.svg",
+    ]
+
+
+def test_report_of_several_outputs_names_each(tmp_path):
+    made = facts.read(regression(tmp_path / "run", ["width", "height"]))
+    found = made.predictions["test"]
+    assert found.names == ("width", "height")
+    assert found.target.shape == found.prediction.shape == (30, 2)
+    page = _page(made.directory)
+    assert {"width", "height"} <= set(page.words)
+
+
+def test_page_needs_nothing_beside_it(tmp_path):
+    page = _page(classification(tmp_path / "run", CLASSES))
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert not {"script", "link", "iframe", "object", "img"} & set(page.tags)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_same_directory_gives_the_same_bytes(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    first = html.write(directory).read_bytes()
+    plots = {path.name: path.read_bytes() for path in (directory / "plots").iterdir()}
+    assert html.write(directory).read_bytes() == first
+    assert {path.name: path.read_bytes() for path in (directory / "plots").iterdir()} == plots
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "{{ 7 * 7 }}",
+        "</title><b>",
+        "&lt;",
+        "x" * 300,
+        "--><b>",
+    ],
+)
+def test_names_from_the_data_show_as_they_are_and_do_nothing(tmp_path, name):
+    directory = classification(tmp_path / "run", [name, "plain"])
+    page = _page(directory)
+    assert "script" not in page.tags
+    assert "img" not in page.tags
+    assert "b" not in page.tags
+    assert not [attribute for attribute in page.attributes if attribute.startswith("on")]
+    assert (name if len(name) < 80 else "x" * 39) in page.text
+    facts_of = facts.read(directory)
+    assert facts_of.predictions["test"].target[0] == name
+
+
+def test_hostile_text_in_every_other_file_is_escaped_too(tmp_path):
+    directory = regression(tmp_path / "run", ["<script>a</script>", "b"])
+    hostile = "<script>x</script>"
+    rundir.write_json(directory / rundir.ENVIRONMENT, {hostile: hostile, "device": hostile, "started": hostile})
+    rundir.write_json(directory / rundir.METRICS, {hostile: {hostile: 1.0}, "test": {hostile: hostile}})
+    layer = {"name": hostile, "type": hostile, "output_shape": [hostile], "parameters": 1, "trainable": 1}
+    rundir.write_json(directory / rundir.MODEL_SUMMARY, {"model": hostile, "layers": [layer], "parameters": 1})
+    (directory / rundir.CONFIG).write_text(f"name: '{hostile}'\nmodel: {{name: '{hostile}'}}\n")
+    page = _page(directory)
+    assert "script" not in page.tags
+
+
+FILES = {
+    rundir.ENVIRONMENT: "the environment",
+    rundir.DATA: "the facts about the data",
+    rundir.MODEL_SUMMARY: "the model's layers",
+    rundir.METRICS: "the final numbers",
+    rundir.HISTORY: "the curves",
+    rundir.predictions("test"): "the plots of test",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named_with_what_the_report_lacks(tmp_path, name):
+    directory = classification(tmp_path / "run", CLASSES)
+    (directory / name).unlink()
+    page = _page(directory)
+    assert name in page.words
+    assert f"is not there: the report lacks {FILES[name]}" in page.text
+    if name == rundir.METRICS:
+        assert "The run has not come to its end: 3 of 3 epochs are on record." in page.text
+        assert f"torchwork resume {directory}" in page.text
+
+
+@pytest.mark.parametrize("content", ["", "\x00\xff", "[1, 2]", '{"a": ', "id\n", "epoch,train_loss\n"])
+def test_broken_files_are_named_and_the_rest_is_there(tmp_path, content):
+    directory = classification(tmp_path / "run", CLASSES)
+    for name in FILES:
+        (directory / name).write_bytes(content.encode("latin-1"))
+    page = _page(directory)
+    assert set(FILES) <= set(page.words)
+    assert page.text.count("cannot be read") == len(FILES)
+    assert "LeNet was trained" in page.text
+
+
+def test_nothing_but_the_config_still_gives_a_report(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    for path in list(directory.iterdir()):
+        if path.name != rundir.CONFIG:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page = _page(directory)
+    assert "LeNet was trained on Digits." in page.text
+    assert "The run has not come to its end: 0 of 3 epochs are on record." in page.text
+    assert "config.yaml" in page.text
+
+
+def test_a_history_line_that_a_crash_cut_short_is_left_out(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    text = (directory / rundir.HISTORY).read_text()
+    (directory / rundir.HISTORY).write_text(text[: text.rindex(",") - 4])
+    assert facts.read(directory).history["epoch"].tolist() == [1, 2]
+
+
+def test_without_a_test_split_val_is_shown(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    (directory / rundir.predictions("test")).unlink()
+    data = rundir.read_json(directory / rundir.DATA)
+    data["num_samples"].pop("test")
+    rundir.write_json(directory / rundir.DATA, data)
+    metrics = rundir.read_json(directory / rundir.METRICS)
+    rundir.write_json(directory / rundir.METRICS, {"val": metrics["val"]})
+    page = _page(directory)
+    assert "By class, on val" in page.words
+    assert "What this report lacks" not in page.text
+
+
+def test_no_run_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="not a run directory"):
+        html.write(tmp_path)
+
+
+def test_hundreds_of_classes_stay_under_three_megabytes_and_say_what_is_left_out(tmp_path):
+    directory = classification(tmp_path / "run", [f"class {i}" for i in range(1000)], num=3000)
+    path = html.write(directory)
+    assert path.stat().st_size < 3_000_000
+    assert "800 more classes are not shown" in Page(path.read_text(encoding="utf-8")).text
+
+
+def test_class_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):
+    names = ["1", "01", "NA", "nan", "1e3"]
+    found = facts.read(classification(tmp_path / "run", names)).predictions["test"]
+    assert found.target[:5] == names
+
+
+def test_best_epoch_is_the_one_that_training_chose():
+    columns = ("val_loss", "val_accuracy", "val_r2", "val_mae", "val_rmse", "train_loss", "val_balanced_accuracy")
+    for column in columns:
+        assert facts.higher_is_better(column) == improves(2.0, 1.0, column), column
+
+
+def test_best_epoch_follows_the_monitored_column(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    assert facts.read(directory).best_epoch == 2  # the lowest val_loss
+    for column, epoch in (("train_loss", 3), ("val_accuracy", 2), ("absent", None)):
+        config = (directory / rundir.CONFIG).read_text().replace("monitor: null", f"monitor: {column}")
+        (directory / rundir.CONFIG).write_text(config)
+        assert facts.read(directory).best_epoch == epoch
+        (directory / rundir.CONFIG).write_text(config.replace(f"monitor: {column}", "monitor: null"))
+
+
+def test_several_optimizers_are_all_named(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    text = (directory / rundir.CONFIG).read_text()
+    two = "optimizer: [{name: SparseAdam, lr: 0.01, match: emb}, {name: Adam}]"
+    (directory / rundir.CONFIG).write_text(text.replace("optimizer: {name: Adam, lr: 0.001}", two))
+    assert "with SparseAdam (lr 0.01) and Adam from seed 3" in _page(directory).text
+
+
+def test_commands_quote_a_path_with_spaces(tmp_path):
+    directory = classification(tmp_path / "my run", CLASSES)
+    assert f"torchwork predict '{directory}' PICTURE.jpg" in _page(directory).text

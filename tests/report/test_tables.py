@@ -1,0 +1,59 @@
+"""The tables of a report equal what scikit-learn says of the same predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_run import classification
+from sklearn.metrics import precision_recall_fscore_support
+
+from torchwork.report import facts, tables
+from torchwork.report.facts import Predictions
+
+
+def _predictions(pairs: list[tuple[str, str]]) -> Predictions:
+    target, prediction = ([pair[side] for pair in pairs] for side in (0, 1))
+    return Predictions("test", [str(i) for i in range(len(pairs))], target, prediction, np.zeros(len(pairs)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=40))
+def test_class_rows_equal_those_of_scikit_learn(pairs):
+    found = _predictions(pairs)
+    rows = tables.class_rows(found, list("abcd"))
+    names = [row.name for row in rows]
+    assert names == sorted({name for pair in pairs for name in pair})
+    expected = precision_recall_fscore_support(found.target, found.prediction, labels=names, zero_division=np.nan)
+    for row, precision, recall, f1, support in zip(rows, *expected, strict=True):
+        assert row.support == support
+        assert np.isclose(np.nan if row.precision is None else row.precision, precision, equal_nan=True)
+        assert np.isclose(np.nan if row.recall is None else row.recall, recall, equal_nan=True)
+        assert np.isclose(row.f1, 0 if np.isnan(f1) else f1)
+
+
+def test_mistakes_are_ranked_by_how_often_they_were_made():
+    found = _predictions([("a", "b")] * 3 + [("b", "a")] * 2 + [("a", "a")] * 7 + [("b", "c")])
+    assert tables.confusions(found) == [("a", "b", 3, 0.3), ("b", "a", 2, 2 / 3), ("b", "c", 1, 1 / 3)]
+    assert len(tables.confusions(found, most=1)) == 1
+
+
+def test_classes_keep_the_order_of_the_run_and_unknown_ones_come_after(tmp_path):
+    made = facts.read(classification(tmp_path / "run", ["zebra", "ant", "mouse"]))
+    assert tables.classes(made, made.predictions["test"]) == ["zebra", "ant", "mouse"]
+    stranger = _predictions([("zebra", "yak")])
+    assert tables.classes(made, stranger) == ["zebra", "ant", "mouse", "yak"]
+
+
+def test_class_counts_have_a_row_for_each_class_and_a_column_for_each_split(tmp_path):
+    made = facts.read(classification(tmp_path / "run", ["b", "a"], num=41))
+    assert tables.class_counts(made) == (["train", "val", "test"], [("b", [21, 21, 21]), ("a", [20, 20, 20])])
+
+
+def test_metrics_that_one_split_lacks_show_a_dash(tmp_path):
+    directory = classification(tmp_path / "run", ["a", "b"])
+    (directory / "metrics.json").write_text('{"val": {"loss": 0.5}, "test": {"loss": "NaN", "accuracy": 0.75}}')
+    assert tables.metrics(facts.read(directory)) == (
+        ["val", "test"],
+        [("loss", ["0.5000", "NaN"]), ("accuracy", ["–", "0.7500"])],
+    )
