@@ -97,9 +97,14 @@ class Source(Protocol):
     are none. ``given`` maps split names to indices where the data come with their own splits.
     """
 
-    schema: Schema
-    targets: np.ndarray | None
-    given: Mapping[str, np.ndarray] | None
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def targets(self) -> np.ndarray | None: ...
+
+    @property
+    def given(self) -> Mapping[str, np.ndarray] | None: ...
 
     def __len__(self) -> int: ...
 

@@ -1,0 +1,67 @@
+"""From ``data.augment`` of a config to a list of augmentations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from torchwork import rng
+from torchwork.data import AUGMENTS
+from torchwork.data.component import construct
+from torchwork.types import Finding, InputError, Schema
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """An operation on whole batches and the purpose that its random numbers are keyed by."""
+
+    operation: Callable[[Tensor, np.ndarray], Tensor]
+    place: int
+    name: str
+    where: str
+
+    def keys(self, seed: int, epoch: int, ids: np.ndarray) -> np.ndarray:
+        """Return the uint64 keys of samples: a function of the seed, the epoch, the sample and this operation."""
+        return rng.keys(seed, "augment", self.place, self.name, epoch, ids)
+
+    def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
+        try:
+            return self.operation(images, keys)
+        except ValueError as error:
+            raise InputError(Finding("wrong-size", "error", self.where, str(error))) from error
+
+    def __repr__(self) -> str:
+        return repr(self.operation)
+
+
+def build(
+    specs: Sequence[Mapping[str, Any]], where: str = "data.augment", schema: Schema | None = None
+) -> list[Augmentation]:
+    """Return the augmentations of a config, in its order.
+
+    A name is one of the catalog, or the import path of a class whose objects take (images [B, C, H, W], keys uint64
+    [B]) and return images.
+
+    Raises:
+        InputError: an unknown name or option, a value out of range, or data (``schema``) that are rows of a table.
+
+    >>> build([{"name": "RandomHorizontalFlip", "p": 0.25}])
+    [RandomHorizontalFlip(p=0.25)]
+    """
+    built, findings = [], []
+    for place, spec in enumerate(specs):
+        at = f"{where}[{place}]"
+        operation, wrong = construct(spec, AUGMENTS, "augmentation", at)
+        findings += wrong
+        if not wrong:
+            built.append(Augmentation(operation, place, spec["name"], at))
+        if not wrong and schema is not None and schema.inputs == "table":
+            message = f"{spec['name']} is for images, the samples are rows of a table"
+            findings.append(Finding("misfit", "error", at, message, "remove it"))
+    if findings:
+        raise InputError(findings)
+    return built

@@ -1,0 +1,31 @@
+"""Random mirroring, keyed by sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchwork import rng
+
+
+class RandomHorizontalFlip:
+    """Mirror each image left to right with probability ``p``.
+
+    >>> image = torch.arange(3.0).view(1, 1, 1, 3)
+    >>> RandomHorizontalFlip(p=1.0)(image, rng.keys(0, np.arange(1))).tolist()
+    [[[[2.0, 1.0, 0.0]]]]
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"p is {p}; expected 0 to 1")
+        self.p = p
+
+    def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
+        """Return [B, C, H, W], a new tensor; ``keys`` (uint64 [B]) decide which images are mirrored."""
+        mirrored = torch.from_numpy(rng.uniform(keys, 1) < self.p).to(images.device)
+        return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+
+    def __repr__(self) -> str:
+        return f"RandomHorizontalFlip(p={self.p})"

@@ -1,0 +1,177 @@
+"""Columns of a CSV file: reading, finding by name, and what each can stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from torchwork import catalog
+from torchwork.types import Finding, InputError
+
+Kind = Literal["class", "number"]
+
+# A column of whole floats (1.0, 2.0) with more values than this holds numbers, with fewer, classes.
+MANY = 20
+
+_PART_OF = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def part_of(name: str) -> str | None:
+    """Return the split that a folder or cell names, or None.
+
+    >>> part_of("Validation"), part_of("cats")
+    ('val', None)
+    """
+    return _PART_OF.get(name.strip().lower())
+
+
+def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
+    """Read a CSV file (``.tsv``: tabs; also compressed) with text as text: only an empty cell of a text is missing.
+
+    In a column of numbers pandas's marks for a missing one (NA, NaN, null and so on) count as missing too.
+
+    Raises:
+        InputError: the file is not there, is empty or no table.
+    """
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "is not there"
+        raise InputError(Finding("missing-path", "error", where, f"{path} {found}", "give the path of a CSV file"))
+    separator = "\t" if ".tsv" in path.suffixes else ","
+    options: dict[str, Any] = {
+        "sep": separator,
+        "header": 0 if header else None,
+        "skipinitialspace": True,
+        "low_memory": False,
+    }
+    try:
+        frame = pd.read_csv(path, **options, float_precision="round_trip")
+        frame.columns = [str(name).strip() for name in frame.columns]
+        holes = [name for name, kind in frame.dtypes.items() if not is_number(kind) and frame[name].isna().any()]
+        if holes:
+            texts = pd.read_csv(path, **options, dtype=str, keep_default_na=False, na_values=[""])
+            texts.columns = frame.columns
+            frame[holes] = texts[holes]
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
+        message = f"{path} cannot be read as a table: {error}"
+        fix = "expected a CSV file in UTF-8 whose first line names the columns"
+        raise InputError(Finding("unreadable-table", "error", where, message, fix)) from error
+    if len(frame) == 0:
+        raise InputError(Finding("no-samples", "error", where, f"{path} has no rows", "give at least two"))
+    return frame
+
+
+def is_number(kind: Any) -> bool:
+    """Tell whether a column's dtype holds numbers; true and false are 1 and 0."""
+    return pd.api.types.is_numeric_dtype(kind)
+
+
+def missing_columns(frame: pd.DataFrame, wanted: Mapping[str, str | None]) -> list[Finding]:
+    """Return a finding for each wanted column, by option, that the table lacks."""
+    return [
+        Finding(
+            "missing-column",
+            "error",
+            option,
+            f"there is no column {name!r}",
+            catalog.suggestion(name, list(frame.columns))
+            or f"see the file's first line ({len(frame.columns)} columns)",
+        )
+        for option, name in wanted.items()
+        if name is not None and name not in frame.columns
+    ]
+
+
+def bad_cells(frame: pd.DataFrame, columns: Sequence[str], where: str) -> list[Finding]:
+    """Return one finding that counts and names the cells which are missing or infinite; rows are counted from 1."""
+    said = []
+    total = 0
+    for name in columns:
+        column = frame[name]
+        if is_number(column.dtype):
+            bad = ~np.isfinite(column.to_numpy(np.float64, na_value=np.nan))
+        else:
+            bad = column.isna().to_numpy()
+        rows = np.flatnonzero(bad) + 1
+        if len(rows):
+            total += len(rows)
+            shown = ", ".join(map(str, rows[:10].tolist())) + (" …" if len(rows) > 10 else "")
+            said.append(f"column {name!r} ({len(rows)}): row{'s' if len(rows) > 1 else ''} {shown}")
+    if not said:
+        return []
+    more = f"; and {len(said) - 10} columns more" if len(said) > 10 else ""
+    message = f"{total} cells are empty, NaN or infinite: {'; '.join(said[:10])}{more}"
+    return [Finding("missing-cells", "error", where, message, "fill them in, or remove these rows or columns")]
+
+
+def texts_of(column: pd.Series) -> np.ndarray:
+    """Return a column as texts (object [N]); whole floats without their point, so that 1.0 and 1 are one level."""
+    values = column.tolist()
+    return np.array([str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values], object)
+
+
+def kind_of(column: pd.Series) -> Kind:
+    """Guess what a target column holds: texts, true and false and whole numbers are classes, floats are numbers.
+
+    Floats that all are whole are numbers where they take more than ``MANY`` values.
+
+    >>> kind_of(pd.Series([0.5, 1.0])), kind_of(pd.Series([3, 1]))
+    ('number', 'class')
+    """
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return "class"
+    values = column.to_numpy(np.float64)
+    return "number" if len(np.unique(values)) > MANY or bool((values % 1 != 0).any()) else "class"
+
+
+def targets_of(frame: pd.DataFrame, columns: Sequence[str], kind: Kind | None, where: str) -> tuple[np.ndarray, Kind]:
+    """Return the raw targets, classes [N] (whole numbers or texts) or numbers float64 [N, k], and which they are.
+
+    Raises:
+        InputError: numbers were asked for and a column holds texts; classes of several columns.
+    """
+    if kind is None:
+        kind = kind_of(frame[columns[0]]) if len(columns) == 1 else "number"
+    if kind == "number":
+        texts = [name for name in columns if not is_number(frame[name].dtype)]
+        if texts:
+            at = pd.to_numeric(frame[texts[0]], errors="coerce").isna().to_numpy().argmax()
+            message = f"column {texts[0]!r} holds texts, as {frame[texts[0]].iloc[at]!r} in row {at + 1}"
+            raise InputError(Finding("not-a-number", "error", where, message, "mend the cell, or say kind: class"))
+        return frame[list(columns)].to_numpy(np.float64), kind
+    if len(columns) > 1:
+        message = f"{len(columns)} columns are named, and classes stand in one"
+        raise InputError(Finding("several-classes", "error", where, message, "name one column, or say kind: number"))
+    column = frame[columns[0]]
+    values = texts_of(column)
+    whole = is_number(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+    if whole and bool((column.to_numpy(np.float64) % 1 == 0).all()):
+        return column.to_numpy(np.float64).astype(np.int64), kind
+    return values, kind
+
+
+def splits_of(column: pd.Series, where: str) -> dict[str, np.ndarray]:
+    """Return the indices of each split from a column that names them.
+
+    Raises:
+        InputError: a cell that is empty or names no split.
+    """
+    named = [None if pd.isna(value) else part_of(str(value)) for value in column.tolist()]
+    bad = [row for row, part in enumerate(named) if part is None]
+    if bad:
+        shown = ", ".join(f"{column.iloc[row]!r} in row {row + 1}" for row in bad[:10])
+        message = f"{len(bad)} cells of column {column.name!r} name no split: {shown}"
+        raise InputError(Finding("no-split", "error", where, message, "write train, val or test in each row"))
+    parts = np.array(named, object)
+    return {part: np.flatnonzero(parts == part) for part in ("train", "val", "test") if (parts == part).any()}

@@ -1,0 +1,152 @@
+"""From an image file to a uint8 tensor, the same on every call.
+
+JPEG goes through libjpeg-turbo (simplejpeg; the accurate inverse transform and smooth upsampling, as Pillow does),
+every other format through Pillow. The EXIF orientation is applied. Of a file with several frames the first is read.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from torchwork.data.luminance import luminance
+
+Mode = Literal["RGB", "L"]
+
+_KINDS = "avif bmp dib gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
+EXTENSIONS = frozenset(f".{kind}" for kind in _KINDS.split())
+
+_ORIENTATION = 0x0112
+# The end marks of the two usual formats. A file that lacks its own was cut off; neither can occur inside coded pixels.
+_END = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_TAIL = 4096
+
+
+class UnreadableError(Exception):
+    """A file that is no image, or a damaged one. The message is the reason."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image: height and width in pixels, as it is shown."""
+
+    height: int
+    width: int
+
+
+def decode(path: Path, mode: Mode = "RGB", size: tuple[int, int] | None = None) -> Tensor:
+    """Read an image file as uint8 [C, H, W]; C is 3 for mode RGB and 1 for mode L.
+
+    Args:
+        path: The file.
+        mode: RGB or L (grey by ``luminance``). Transparency is dropped; 16-bit grey levels are divided by 257.
+        size: Let a JPEG be decoded at 1/2, 1/4 or 1/8 as long as neither side falls below this height and width.
+
+    Raises:
+        UnreadableError: with the reason.
+    """
+    try:
+        data = path.read_bytes()
+        if not data:
+            raise UnreadableError("the file is empty")
+        pixels = _jpeg(data, size) if data[:2] == b"\xff\xd8" else None
+        if pixels is None:
+            pixels = _pillow(data)
+    except UnreadableError:
+        raise
+    except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error and others on bad bytes
+        raise UnreadableError(_reason(error)) from error
+    image = torch.from_numpy(pixels).permute(2, 0, 1)
+    if mode == "RGB":
+        return image if len(image) == 3 else image.expand(3, -1, -1)
+    return image if len(image) == 1 else luminance(image)
+
+
+def header(path: Path) -> Header:
+    """Return an image's size without decoding it, or raise UnreadableError.
+
+    A file that lacks its format's end mark, and any format but JPEG and PNG, is decoded to see whether it can be.
+    """
+    try:
+        with open(path, "rb") as file, Image.open(file) as image:
+            width, height = image.size
+            if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+                width, height = height, width
+            file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL))
+            mark = _END.get(image.format or "")
+            whole = mark is not None and mark in file.read()
+    except Exception as error:
+        raise UnreadableError(_reason(error)) from error
+    if not whole:
+        decode(path)
+    return Header(height, width)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image that can be recognised"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{error}" or type(error).__name__
+
+
+def _jpeg(data: bytes, size: tuple[int, int] | None) -> np.ndarray | None:
+    """Return [H, W, 3], or [H, W, 1] for a grey file; None where Pillow must decide."""
+    try:
+        space = simplejpeg.decode_jpeg_header(data)[2]
+        if space not in ("Gray", "YCbCr", "RGB"):
+            return None
+        # EXIF stands before the coded pixels, in a segment of at most 64 KiB that may follow others.
+        turn = _orientation(data) if b"Exif\x00" in data[: 1 << 18] else 1
+        height, width = size or (0, 0)
+        if turn in (5, 6, 7, 8):
+            height, width = width, height
+        pixels = (
+            simplejpeg.decode_jpeg(
+                data, "GRAY" if space == "Gray" else "RGB", min_height=height, min_width=width, min_factor=1
+            )
+            if size
+            else simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
+        )
+    except ValueError:
+        return None
+    return _turned(pixels, turn)
+
+
+def _orientation(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as image:
+        return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Apply an EXIF orientation to [H, W, C]."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _pillow(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I;16"):
+            levels = np.asarray(image).astype(np.uint32)
+            return ((levels + 128) // 257).astype(np.uint8)[..., None]
+        if image.mode in ("I", "F"):
+            raise UnreadableError(f"its pixels are 32-bit numbers (mode {image.mode}), which have no range of levels")
+        if image.mode in ("L", "1"):
+            return np.array(image.convert("L"))[..., None]
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")  # Pillow asks for this way
+        return np.array(image.convert("RGB"))

@@ -1,0 +1,103 @@
+"""Image files as a source, and what is wrong with files: missing, unreadable, of another kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchwork.data import decode, threads
+from torchwork.types import Finding, InputError, Schema
+
+Result = TypeVar("Result")
+
+
+def named(things: Iterable[str], most: int = 10) -> str:
+    """Return the first things and how many more there are.
+
+    >>> named(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    things = list(things)
+    return ", ".join(things[:most]) + (f" and {len(things) - most} more" if len(things) > most else "")
+
+
+class ImageFiles:
+    """Images in files, decoded when they are read.
+
+    The headers of all files are read first: a file that is missing, cut off or no image is found before training. One
+    whose damage only shows in decoding is named when it is read, together with all others.
+
+    Args:
+        paths: The files.
+        names: What a person calls each.
+        targets: The raw targets [N] or float64 [N, k], or None.
+        schema: What the samples are.
+        given: The splits that the files come with.
+        mode: RGB or L.
+
+    Raises:
+        InputError: unreadable files, the first ten by name and how many.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        names: Sequence[str],
+        targets: np.ndarray | None,
+        schema: Schema,
+        given: Mapping[str, np.ndarray] | None = None,
+        mode: decode.Mode = "RGB",
+    ) -> None:
+        self.paths = list(paths)
+        self.targets = targets
+        self.schema = schema
+        self.given = given
+        self.mode = mode
+        self._names = list(names)
+        headers = self._all(decode.header, self.paths, self._names)
+        #: Height and width of each image, int64 [N, 2].
+        self.sizes = np.array([(found.height, found.width) for found in headers], np.int64).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        return self._names[index]
+
+    def read(
+        self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor | list[Tensor], np.ndarray | None]:
+        wanted = np.asarray(indices).tolist()
+        try:
+            images = threads.over(lambda index: decode.decode(self.paths[index], self.mode), wanted)
+        except decode.UnreadableError:
+            self._all(lambda path: decode.decode(path, self.mode).shape, self.paths, self._names)
+            raise  # not reached, unless the file has been mended meanwhile
+        alike = all(image.shape == images[0].shape for image in images)
+        return (torch.stack(images) if alike else images), None if self.targets is None else self.targets[indices]
+
+    @staticmethod
+    def _all(function: Callable[[Path], Result], paths: Sequence[Path], names: Sequence[str]) -> list[Result]:
+        """Return the function of every file, or raise one error that names all that cannot be read."""
+
+        def attempt(path: Path) -> Result | decode.UnreadableError:
+            try:
+                return function(path)
+            except decode.UnreadableError as error:
+                return error
+
+        results, wrong = [], []
+        for result, name in zip(threads.over(attempt, paths), names, strict=True):
+            if isinstance(result, decode.UnreadableError):
+                wrong.append(f"{name} ({result})")
+            else:
+                results.append(result)
+        if wrong:
+            message = f"{len(wrong)} of {len(paths)} images cannot be read: {named(wrong)}"
+            raise InputError(Finding("unreadable-images", "error", "data.source", message, "mend or remove them"))
+        return results

@@ -1,0 +1,194 @@
+"""Batches: in an order that is a function of (seed, epoch), the same for any number of workers, kept or read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchwork import rng
+from torchwork.data.augment.build import Augmentation
+from torchwork.data.dataset import DatasetSource
+from torchwork.data.images import ImageFiles
+from torchwork.data.resident import SHARE, free_memory
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.data.workers import Reading, Workers
+from torchwork.types import Batch, Finding, InputError, Source
+
+# Kept data that need no augmentation are kept as floats, ready for the model, up to this size: they then cost a batch
+# nothing but the copy, as in a loop that is written by hand over preloaded tensors.
+FINISHED_BYTES = 64 * 2**20
+FINISH_AT_A_TIME = 1024
+
+
+class Loader:
+    """The batches of one split.
+
+    Args:
+        source: Where the samples are.
+        indices: Which of them.
+        pipeline: Fitted transforms. Its ``dtype`` must be set before.
+        target: The meaning of the targets, or None where there are none: the batches' targets then are [B, 0].
+        augments: What ``augment.build.build`` gave.
+        batch_size: Samples a batch; the last one may be smaller.
+        shuffle: Draw a new order for each epoch.
+        drop_last: Leave out the last batch where it is smaller.
+        num_workers: Processes that read, where the data are not kept in memory. Any number gives the same bytes.
+        seed: With the epoch it decides the order, and with the sample what augmentation and data set draw.
+        device: Where the batches go.
+        resident: Keep the prepared data in memory (True), read them anew in each epoch (False), or decide by size
+            (None: see ``resident.SHARE``). A user's data set is always read anew, as it may draw in each epoch.
+
+    Raises:
+        InputError: unreadable images, images that do not stack, a class that is not known, ``drop_last`` with a batch
+            size over the number of samples.
+
+    >>> from torchwork.data.builtin import Iris
+    >>> source, ids = Iris(), np.arange(150)
+    >>> pipeline = Pipeline([], source.schema)
+    >>> target = Target.fit(source.schema, source.targets, {"train": ids}, source.name)
+    >>> loader = Loader(source, ids, pipeline=pipeline, target=target, batch_size=64, shuffle=True)
+    >>> [tuple(batch.inputs.shape) for batch in loader.batches(1)]
+    [(64, 4), (64, 4), (22, 4)]
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        indices: np.ndarray,
+        *,
+        pipeline: Pipeline,
+        target: Target | None,
+        augments: Sequence[Augmentation] = (),
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        resident: bool | None = None,
+    ) -> None:
+        if isinstance(source, DatasetSource):
+            source = source.seeded(seed)
+        self.indices = np.asarray(indices, np.int64)
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self._pipeline = pipeline
+        self._augments = tuple(augments)
+        self._shuffle, self._drop_last, self._seed = shuffle, drop_last, seed
+        if drop_last:
+            check_batch_size(batch_size, len(self.indices))
+        if isinstance(source, ImageFiles):
+            pipeline.check_sizes(source.sizes[self.indices], lambda place: source.name(int(self.indices[place])))
+        self._read = Reading(source, pipeline, target)
+        self._kept: Tensor | None = None
+        self._finished = False
+        if resident is not False:
+            self._kept = pipeline.read_all(source, self.indices, np.inf if resident else None)
+        if self._kept is not None:
+            raw = None if source.targets is None else source.targets[self.indices]
+            self._targets = self._read.target(raw, len(self.indices)).to(self.device)
+            self._kept = self._settle(self._kept)
+        self._workers = Workers(self._read, num_workers, self.device) if num_workers and self._kept is None else None
+
+    def __len__(self) -> int:
+        if self._drop_last:
+            return len(self.indices) // self.batch_size
+        return -(-len(self.indices) // self.batch_size)
+
+    @property
+    def num_samples(self) -> int:
+        """How many samples an epoch has."""
+        return min(len(self.indices), len(self) * self.batch_size)
+
+    @property
+    def resident(self) -> bool:
+        """Whether the data are kept in memory."""
+        return self._kept is not None
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the source's ids in the order in which the epoch goes through them."""
+        return self.indices[self._places(epoch)]
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch number ``start`` on, the same as when it starts at 0.
+
+        No batch shares memory with another or with what the loader keeps.
+        """
+        places = self._places(epoch)
+        ids = self.indices[places]
+        keys = [augment.keys(self._seed, epoch, ids) for augment in self._augments]
+        size = self.batch_size
+        cuts = [slice(at, at + size) for at in range(start * size, self.num_samples, size)]
+        raw = self._read_anew(epoch, ids, cuts) if self._kept is None else self._pick(places, cuts)
+        for cut, (inputs, target) in zip(cuts, raw, strict=True):
+            if not self._finished:
+                inputs = self._ready(inputs, [drawn[cut] for drawn in keys])
+            yield Batch(inputs, target, ids[cut])
+
+    def close(self) -> None:
+        """End the worker processes, if there are any."""
+        if self._workers is not None:
+            self._workers.close()
+
+    def _places(self, epoch: int) -> np.ndarray:
+        count = len(self.indices)
+        return rng.permutation(count, self._seed, "order", epoch) if self._shuffle else np.arange(count)
+
+    def _settle(self, kept: Tensor) -> Tensor:
+        """Finish what is kept where that is small and final, and put it on the device where it fits there."""
+        finished_bytes = kept.numel() * self._pipeline.dtype.itemsize
+        if not self._augments and finished_bytes <= FINISHED_BYTES:
+            self._finished = True
+            parts = [self._ready(part, []) for part in kept.split(FINISH_AT_A_TIME)]
+            return torch.cat(parts)
+        if self.device.type == "cuda" and kept.nbytes <= SHARE * free_memory(self.device):
+            return kept.to(self.device)
+        return kept
+
+    def _ready(self, inputs: Any, keys: list[np.ndarray]) -> Any:
+        """Augment and finish, on the device where the inputs are uint8 (a quarter of the bytes to move)."""
+        on_device = isinstance(inputs, Tensor) and inputs.dtype == torch.uint8
+        if on_device:
+            inputs = moved(inputs, self.device)
+        for augment, drawn in zip(self._augments, keys, strict=bool(keys)):
+            inputs = augment(inputs, drawn)
+        return moved(self._pipeline.finish(inputs), self.device)
+
+    def _pick(self, places: np.ndarray, cuts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
+        assert self._kept is not None
+        order = torch.from_numpy(places)
+        rows_of_kept, rows_of_targets = order.to(self._kept.device), order.to(self.device)
+        for cut in cuts:
+            inputs = self._kept.index_select(0, rows_of_kept[cut])
+            yield inputs, self._targets.index_select(0, rows_of_targets[cut])
+
+    def _read_anew(self, epoch: int, ids: np.ndarray, cuts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
+        wanted = [(epoch, ids[cut]) for cut in cuts]
+        read = map(self._read, wanted) if self._workers is None else self._workers.read(wanted)
+        for inputs, target in read:
+            yield inputs, moved(target, self.device)
+
+
+def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch_size") -> None:
+    """Refuse a batch size over the number of training samples.
+
+    Raises:
+        InputError: at ``where``.
+
+    >>> check_batch_size(10, 10)
+    """
+    if batch_size > num_samples:
+        message = f"got {batch_size}, but the training split has {num_samples} samples"
+        raise InputError(Finding("batch-size", "error", where, message, f"choose at most {num_samples}"))
+
+
+def moved(inputs: Any, device: torch.device) -> Any:
+    """Return a tensor, or a dict of tensors, on a device."""
+    if isinstance(inputs, dict):
+        return {name: moved(value, device) for name, value in inputs.items()}
+    return inputs.to(device, non_blocking=True)

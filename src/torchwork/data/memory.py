@@ -1,0 +1,90 @@
+"""Sources whose samples stand in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchwork.types import Schema
+
+
+class InMemory:
+    """Samples of one tensor.
+
+    Args:
+        inputs: [N, ...], uint8 [N, C, H, W] for images.
+        targets: The raw targets [N] or float64 [N, k], or None.
+        schema: What the samples are.
+        given: The splits that the data come with.
+        names: What a person would call each sample; "sample 1" and so on where left out.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: np.ndarray | None,
+        schema: Schema,
+        given: Mapping[str, np.ndarray] | None = None,
+        names: list[str] | None = None,
+    ) -> None:
+        self.inputs = inputs
+        self.targets = targets
+        self.schema = schema
+        self.given = given
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def name(self, index: int) -> str:
+        return self._names[index] if self._names is not None else f"sample {index + 1}"
+
+    def read(
+        self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, np.ndarray | None]:
+        inputs = self.inputs.index_select(0, torch.from_numpy(np.asarray(indices, np.int64)))
+        return inputs, None if self.targets is None else self.targets[indices]
+
+
+class Rows:
+    """Rows of a table.
+
+    Args:
+        numbers: float64 [N, n], one column for each of ``schema.numbers``.
+        categories: Texts [N, k], one column for each of ``schema.categories``.
+        targets: The raw targets [N] or float64 [N, k], or None.
+        schema: What the samples are.
+        given: The splits that the data come with.
+        names: What a person would call each row; "row 1" and so on where left out.
+    """
+
+    def __init__(
+        self,
+        numbers: np.ndarray,
+        categories: np.ndarray,
+        targets: np.ndarray | None,
+        schema: Schema,
+        given: Mapping[str, np.ndarray] | None = None,
+        names: list[str] | None = None,
+    ) -> None:
+        self.numbers = numbers
+        self.categories = categories
+        self.targets = targets
+        self.schema = schema
+        self.given = given
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def name(self, index: int) -> str:
+        return self._names[index] if self._names is not None else f"row {index + 1}"
+
+    def read(
+        self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None
+    ) -> tuple[dict[str, Tensor | np.ndarray], np.ndarray | None]:
+        inputs = {"numbers": torch.from_numpy(self.numbers[indices]), "categories": self.categories[indices]}
+        return inputs, None if self.targets is None else self.targets[indices]

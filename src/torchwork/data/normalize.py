@@ -1,0 +1,110 @@
+"""Mean 0 and standard deviation 1, by figures that are given or measured on the training split."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Normalize:
+    """Subtract a mean and divide by a standard deviation: each channel of images, each column of tables and arrays.
+
+    Left out, they are measured on the training split only, in float64, over all samples (and pixels): std is
+    ``sqrt(mean((x - mean)²))``. Given, they are a number for each channel or column, or one number for all; those of
+    images refer to levels from 0 to 1, as in torchvision. Where the measured std is 0 (a constant column) the division
+    is by 1, so that the column becomes 0.
+
+    >>> Normalize(mean=[0.5], std=[0.25]).apply(torch.full((1, 1, 2, 2), 0.75)).unique()
+    tensor([1.])
+    """
+
+    def __init__(self, mean: float | list[float] | None = None, std: float | list[float] | None = None) -> None:
+        if (mean is None) != (std is None):
+            raise ValueError("mean and std go together: give both, or none and they are measured on train")
+        self.given = mean is not None
+        self.mean: Tensor | None = None
+        self.std: Tensor | None = None
+        self._cast: dict[tuple[torch.device, torch.dtype, int], tuple[Tensor, Tensor]] = {}
+        if mean is not None and std is not None:
+            spread = _as_tensor(std, "std")
+            self.set(_as_tensor(mean, "mean"), spread)
+            if bool((spread <= 0).any()):
+                raise ValueError(f"std is {std}; expected numbers above 0")
+
+    def set(self, mean: Tensor, std: Tensor) -> None:
+        """Fix the figures: float64 [channels] each, or [1] for all channels."""
+        if mean.shape != std.shape and 1 not in (len(mean), len(std)):
+            raise ValueError(f"mean has {len(mean)} numbers and std {len(std)}")
+        self.mean, self.std = mean.double(), std.double()
+        self._cast.clear()
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Return floats [B, C, ...] normalised in place along axis 1."""
+        key = (x.device, x.dtype, x.dim())
+        if key not in self._cast:
+            assert self.mean is not None
+            assert self.std is not None
+            shape = (1, -1) + (1,) * (x.dim() - 2)
+            self._cast[key] = (self.mean.to(*key[:2]).view(shape), self.std.to(*key[:2]).view(shape))
+        mean, std = self._cast[key]
+        return x.sub_(mean).div_(std)
+
+    def __repr__(self) -> str:
+        if self.mean is None or self.std is None:
+            return "Normalize(measured on train)"
+        if len(self.mean) > 4:
+            return f"Normalize({len(self.mean)} means and stds)"
+        return f"Normalize(mean={_short(self.mean)}, std={_short(self.std)})"
+
+
+def _as_tensor(value: float | list[float], name: str) -> Tensor:
+    tensor = torch.as_tensor(value, dtype=torch.float64).flatten()
+    if len(tensor) == 0 or not bool(tensor.isfinite().all()):
+        raise ValueError(f"{name} is {value}; expected finite numbers, one for each channel or column")
+    return tensor
+
+
+def _short(values: Tensor) -> str:
+    return "[" + ", ".join(f"{value:.4g}" for value in values.tolist()) + "]"
+
+
+class Moments:
+    """Mean and standard deviation along axis 1 of a stream of batches.
+
+    uint8 batches are summed as integers, exactly; floats by the pairwise update of Chan, Golub and LeVeque ("Updating
+    formulae and a pairwise algorithm for computing sample variances", 1979) in float64.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean: Tensor | None = None
+        self._squares: Tensor | None = None
+
+    def add(self, batch: Tensor) -> None:
+        """Take in a batch [B, C, ...]."""
+        columns = batch.transpose(0, 1).flatten(1)
+        count = columns.shape[1]
+        if batch.dtype == torch.uint8:
+            levels = torch.stack([torch.bincount(column, minlength=256) for column in columns]).double()
+            value = torch.arange(256, dtype=torch.float64)
+            mean = levels @ value / count
+            squares = (levels * (value - mean[:, None]) ** 2).sum(1)
+        else:
+            columns = columns.double()
+            mean = columns.mean(1)
+            squares = (columns - mean[:, None]).square().sum(1)
+        if self._mean is None or self._squares is None:
+            self._count, self._mean, self._squares = count, mean, squares
+            return
+        total = self._count + count
+        delta = mean - self._mean
+        self._squares = self._squares + squares + delta.square() * (self._count * count / total)
+        self._mean = self._mean + delta * (count / total)
+        self._count = total
+
+    def result(self, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Return the mean and std, float64 [C], of the values times ``scale``; a std of 0 is given as 1."""
+        assert self._mean is not None
+        assert self._squares is not None
+        std = (self._squares / self._count).sqrt()
+        return self._mean * scale, torch.where(std > 0, std * scale, torch.ones_like(std))

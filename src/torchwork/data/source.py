@@ -1,0 +1,42 @@
+"""From ``data.source`` of a config, or an object from Python, to a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torchwork.data import SOURCES
+from torchwork.data.component import below, construct
+from torchwork.data.dataset import DatasetSource
+from torchwork.types import InputError, Source
+
+
+def open_source(spec: Mapping[str, Any] | Any, where: str = "data.source") -> Source:
+    """Open a source by its component, or wrap a ``torch.utils.data.Dataset``.
+
+    Args:
+        spec: ``{"name": ..., **options}``, the name one of the catalog or the import path of a Dataset class or of a
+            function that returns a Dataset; or a Dataset object.
+        where: The place in the config, for findings.
+
+    Raises:
+        InputError: an unknown name or option, or anything that is wrong with the data, all at once where possible.
+
+    >>> len(open_source({"name": "Iris"}))
+    150
+    """
+    if not isinstance(spec, Mapping):
+        return _as_source(spec, where)
+    found, findings = construct(spec, SOURCES, "source", where)
+    if findings:
+        raise InputError(findings)
+    return _as_source(found, where)
+
+
+def _as_source(found: Any, where: str) -> Source:
+    if callable(getattr(found, "read", None)):  # it is a source already
+        return found
+    try:
+        return DatasetSource(found)
+    except InputError as error:
+        raise InputError(below(error.findings, where)) from error

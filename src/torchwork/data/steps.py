@@ -1,0 +1,136 @@
+"""Deterministic steps on uint8 images: the same at training, evaluation and prediction.
+
+A step takes uint8 [B, C, H, W], or a list of [C, H, W] where sizes differ, and gives the same kind. ``output_size``
+says what becomes of a height and width, so that images that would not stack are found before any is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from torchwork.data import threads
+from torchwork.data.luminance import luminance
+
+Images = Tensor | list[Tensor]
+
+
+def _each(function: Callable[[Tensor], Tensor], images: Images) -> Images:
+    """Apply a function of [..., C, H, W] to a batch at once, or to every image of a list."""
+    return threads.over(function, images) if isinstance(images, list) else function(images)
+
+
+def pair(size: int | list[int], name: str) -> tuple[int, int]:
+    """Return (height, width) from a whole number or a list of two.
+
+    Raises:
+        ValueError: another length, or a number below 1.
+    """
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ValueError(f"{name} is {size}; expected a whole number from 1, or [height, width]")
+    return sides[0], sides[1]
+
+
+class Resize:
+    """Scale images: an int sets the shorter side and keeps the proportions, ``[h, w]`` is exact.
+
+    As torchvision's ``Resize``: the longer side becomes ``int(size * longer / shorter)``, the interpolation is bilinear
+    with antialiasing. It equals Pillow's within one level.
+
+    >>> Resize(4)(torch.zeros(1, 3, 8, 16, dtype=torch.uint8)).shape
+    torch.Size([1, 3, 4, 8])
+    """
+
+    def __init__(self, size: int | list[int]) -> None:
+        self.exact = None if isinstance(size, int) else pair(size, "size")
+        self.shorter = pair(size, "size")[0] if isinstance(size, int) else None
+        self._said = size
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        if self.shorter is None:
+            assert self.exact is not None
+            return self.exact
+        longer = int(self.shorter * max(height, width) / min(height, width))
+        return (self.shorter, longer) if height <= width else (longer, self.shorter)
+
+    def _scale(self, images: Tensor) -> Tensor:
+        size = self.output_size(*images.shape[-2:])
+        if size == tuple(images.shape[-2:]):
+            return images
+        batch = images if images.dim() == 4 else images[None]
+        scaled = F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
+        return scaled if images.dim() == 4 else scaled[0]
+
+    def __call__(self, images: Images) -> Images:
+        return _each(self._scale, images)
+
+    def __repr__(self) -> str:
+        return f"Resize({self._said})"
+
+
+class CenterCrop:
+    """Cut the middle out of images: an int is a square, ``[h, w]`` is exact.
+
+    The first row is ``round((H - h) / 2)`` as in torchvision. An image smaller than the crop is an error: nothing is
+    padded.
+
+    >>> CenterCrop(4)(torch.zeros(1, 3, 8, 16, dtype=torch.uint8)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    def __init__(self, size: int | list[int]) -> None:
+        self.size = pair(size, "size")
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        if height < self.size[0] or width < self.size[1]:
+            raise ValueError(
+                f"an image of {height}×{width} is smaller than the crop of {self.size[0]}×{self.size[1]}; "
+                "put a Resize before it"
+            )
+        return self.size
+
+    def _cut(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        self.output_size(height, width)
+        top, left = round((height - self.size[0]) / 2), round((width - self.size[1]) / 2)
+        return images[..., top : top + self.size[0], left : left + self.size[1]]
+
+    def __call__(self, images: Images) -> Images:
+        return _each(self._cut, images)
+
+    def __repr__(self) -> str:
+        return f"CenterCrop({list(self.size)})"
+
+
+class Grayscale:
+    """Make images grey, with one channel or three equal ones: L = 0.299 R + 0.587 G + 0.114 B (ITU-R 601-2).
+
+    The rounding is Pillow's, so the result equals torchvision's on a PIL image.
+
+    >>> Grayscale()(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape
+    torch.Size([1, 1, 8, 8])
+    """
+
+    def __init__(self, num_output_channels: int = 1) -> None:
+        if num_output_channels not in (1, 3):
+            raise ValueError(f"num_output_channels is {num_output_channels}; expected 1 or 3")
+        self.num_output_channels = num_output_channels
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        return height, width
+
+    def _grey(self, images: Tensor) -> Tensor:
+        if images.dtype != torch.uint8:
+            raise ValueError(f"Grayscale takes uint8 images, not {images.dtype}; put it before what makes them floats")
+        grey = images if images.shape[-3] == 1 else luminance(images)
+        return grey if self.num_output_channels == 1 else grey.expand(*grey.shape[:-3], 3, -1, -1)
+
+    def __call__(self, images: Images) -> Images:
+        return _each(self._grey, images)
+
+    def __repr__(self) -> str:
+        return f"Grayscale({self.num_output_channels})"

@@ -1,0 +1,131 @@
+"""Reading batches, in this process or in workers: one function of (epoch, ids), so that both give the same bytes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.types import InputError, RunError, Source
+
+Key = tuple[int, np.ndarray]
+
+
+class Reading:
+    """From (epoch, ids) to prepared inputs and encoded targets on the host."""
+
+    def __init__(self, source: Source, pipeline: Pipeline, target: Target | None) -> None:
+        self._source = source
+        self._pipeline = pipeline
+        self._target = target
+
+    def __call__(self, key: Key) -> tuple[Any, Tensor]:
+        epoch, ids = key
+        inputs, raw = self._source.read(ids, epoch=epoch, size=self._pipeline.size_hint)
+        return self._pipeline.prepare(inputs), self.target(raw, len(ids))
+
+    def target(self, raw: Any, count: int) -> Tensor:
+        """Return the encoded targets; [B, 0] where there are none."""
+        if self._target is None or raw is None:
+            return torch.empty((count, 0), dtype=self._pipeline.dtype)
+        return self._target.encode(raw, self._pipeline.dtype)
+
+
+class _Batches(Dataset[Any]):
+    """What a worker runs: an item is a whole batch, or the error that reading it gave."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def __getitem__(self, key: Key) -> Any:
+        try:
+            return self._reading(key)
+        except InputError as error:  # raised here, torch would make it anew from a text and lose its findings
+            return error
+
+
+class _Keys(Sampler[Key]):
+    """Yields the keys of the pass that is being read."""
+
+    def __init__(self) -> None:
+        self.keys: list[Key] = []
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+@contextmanager
+def _no_advice() -> Iterator[None]:
+    """Keep torch from warning that there are more workers than cores: the number is the user's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        yield
+
+
+class Workers:
+    """Processes that read batches ahead, started at the first pass and kept for the next ones."""
+
+    def __init__(self, reading: Reading, num_workers: int, device: torch.device) -> None:
+        self._keys = _Keys()
+        with _no_advice():
+            self._loader: DataLoader[Any] | None = DataLoader(
+                _Batches(reading),
+                batch_size=None,
+                sampler=self._keys,
+                num_workers=num_workers,
+                persistent_workers=True,
+                collate_fn=_as_it_is,
+                pin_memory=device.type == "cuda",
+                generator=torch.Generator(),  # else it draws from the global one
+            )
+        self._pass = 0
+
+    def read(self, keys: list[Key]) -> Iterator[tuple[Any, Tensor]]:
+        """Yield a batch for each key, in their order.
+
+        Raises:
+            InputError: what a worker found wrong with the data.
+            RunError: a worker died.
+            RuntimeError: another pass began before this one had ended.
+        """
+        if not keys:
+            return
+        if self._loader is None:
+            raise RuntimeError("the loader was closed")
+        self._pass += 1
+        mine = self._pass
+        self._keys.keys = keys
+        with _no_advice():
+            batches = iter(self._loader)
+        for _ in keys:
+            if mine != self._pass:
+                raise RuntimeError("another pass over this loader began; make a loader for each")
+            try:
+                batch = next(batches)
+            except RuntimeError as error:
+                if "exited unexpectedly" in str(error) or "killed by signal" in str(error):
+                    message = f"a data worker died ({error}); it may have run out of memory: try fewer data.num_workers"
+                    raise RunError(message) from error
+                raise
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
+
+    def close(self) -> None:
+        """End the processes."""
+        self._loader = None
