@@ -288,30 +288,40 @@ def test_nested_components_become_mappings():
     loaded = config.load(
         LEAST
         | {
-            "model": {"name": "Sequential", "layers": ["ReLU", {"name": "a.b:block", "layers": ["Flatten"]}]},
+            "model": {"name": "Sequential", "layers": ["ReLU", {"name": "Linear", "out_features": 3}]},
             "schedule": {"name": "SequentialLR", "schedulers": ["LinearLR"], "milestones": [3]},
             "init": {"Linear": "zeros_", "Conv2d": {"weight": "ones_", "bias": {"name": "constant_", "val": 1}}},
         }
     )
-    layers = [{"name": "ReLU"}, {"name": "a.b:block", "layers": [{"name": "Flatten"}]}]
-    assert loaded.model == {"name": "Sequential", "layers": layers}
+    assert loaded.model == {"name": "Sequential", "layers": [{"name": "ReLU"}, {"name": "Linear", "out_features": 3}]}
     assert loaded.schedule == {"name": "SequentialLR", "schedulers": [{"name": "LinearLR"}], "milestones": [3]}
     assert loaded.init["Linear"] == {"name": "zeros_"}
     assert loaded.init["Conv2d"] == {"weight": {"name": "ones_"}, "bias": {"name": "constant_", "val": 1}}
+    assert mistakes(LEAST | {"model": {"name": "MLP", "activation": "relu"}}).keys() == {"model.activation"}
 
 
-def test_several_optimizers_each_say_what_they_match():
-    two = [{"name": "SparseAdam", "match": "embedding.*"}, {"name": "Adam", "match": "*"}]
-    assert config.load(LEAST | {"optimizer": two}).optimizer == two
-    assert mistakes(LEAST | {"optimizer": [two[0], "Adam", {"name": "Adm", "match": "*"}]}).keys() == {
+def test_options_of_components_of_ones_own_are_left_alone():
+    model = {"name": "a.b:Net", "layers": [64, 64], "activation": "relu", "groups": {"x": 1}}
+    assert config.load(LEAST | {"model": model}).model == model
+
+
+def test_several_optimizers_are_a_list():
+    two = [{"name": "SparseAdam", "match": "embedding.*"}, {"name": "Adam"}]
+    assert config.load(LEAST | {"optimizer": [two[0], "Adam"]}).optimizer == two
+    assert mistakes(LEAST | {"optimizer": [two[0], "Adm", {"name": "Adam", "groups": [{}]}]}).keys() == {
         "optimizer[1]",
-        "optimizer[2]",
+        "optimizer[2].groups[0]",
     }
 
 
-def test_parts_that_add_up_to_more_than_one_are_refused():
-    assert "train 0.9, val 0.15 (the default)" in mistakes(LEAST, "data.split.train=0.9")["data.split"]
-    assert config.load(LEAST, ["data.split={train: 0.8, val: 0.1, test: 0.1}"]).data.split.train == 0.8
+def test_parts_that_do_not_add_up_to_one_are_refused():
+    content = LEAST | {"data": {"source": "Digits", "split": {"by": "random", "train": 0.9}}}
+    assert "train 0.9, val 0.15 (the default)" in mistakes(content)["data.split"]
+    assert (
+        "add up to 0.7" in mistakes(content, "data.split={train: 0.7, val: 0, test: 0, by: stratified}")["data.split"]
+    )
+    assert config.load(content, ["data.split={train: 0.8, val: 0.1, test: 0.1}"]).data.split.train == 0.8
+    assert config.load(content, ["data.split={val: 0.3, by: given}"]).data.split.val == 0.3
     assert "data.split.train" in mistakes(LEAST, "data.split.train=0")
 
 
@@ -411,9 +421,7 @@ CONFIGS = st.fixed_dictionaries(
                 "transform": st.lists(component("Normalize") | st.just("Resize"), max_size=2),
                 "batch_size": st.integers(1, 10**6),
                 "shuffle": st.booleans(),
-                "split": st.fixed_dictionaries(
-                    {"train": st.floats(1e-9, 0.7), "by": st.sampled_from(["random", None])}
-                ),
+                "split": st.fixed_dictionaries({"train": st.floats(1e-9, 1), "by": st.sampled_from(["given", None])}),
             },
         ),
         "model": component("LeNet"),
@@ -483,9 +491,14 @@ def test_the_schema_lists_the_names_of_each_catalog(kind):
 
 
 def test_the_schema_has_the_options_that_it_is_given():
-    options = {"optimizer": {"SGD": {"": "Steps down the slope.", "lr": {"type": "number"}}}}
-    definition = config.schema(options)["$defs"]["optimizer"]
-    rule = definition["anyOf"][2]["allOf"][0]
+    given_schema = {"description": "Steps down the slope.", "properties": {"lr": {}}, "additionalProperties": False}
+    definition = config.schema({"optimizer": {"SGD": given_schema}})["$defs"]["optimizer"]
+    (rule,) = definition["anyOf"][2]["allOf"]
     assert rule["if"] == {"properties": {"name": {"const": "SGD"}}}
-    assert rule["then"] == {"properties": {"name": True, "lr": {"type": "number"}}, "additionalProperties": False}
+    assert rule["then"] == {**given_schema, "properties": {"name": True, "lr": {}}}
     assert "Steps down the slope." in definition["anyOf"][0]["enumDescriptions"]
+
+
+def test_the_schema_knows_nested_components():
+    (rule,) = [r for r in config.schema()["$defs"]["model"]["anyOf"][2]["allOf"] if "Sequential" in str(r)]
+    assert rule["then"]["properties"]["layers"] == {"type": "array", "items": {"$ref": "#/$defs/layer"}}

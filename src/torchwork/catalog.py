@@ -55,7 +55,7 @@ def check_name(name: str, catalog: Catalog, kind: str, where: str) -> list[Findi
             "error",
             where,
             f"there is no {kind} {name!r}",
-            suggestion(name, catalog.keys()) or f"see: torchwork list {kind}s",
+            suggestion(name, catalog.keys()) or f"see: torchwork list {kind}",
         )
     ]
 

@@ -23,8 +23,13 @@ CATALOGS = {
     "schedule": ("torchwork.optim", "SCHEDULES"),
 }
 
-# The options that hold components themselves: (kind of the outer one, option) -> kind of the inner ones.
-NESTED = {("model", "layers"): "layer", ("layer", "layers"): "layer", ("schedule", "schedulers"): "schedule"}
+# The options that hold components themselves: (kind, name, option) -> (kind of the inner ones, one or a list).
+NESTED = {
+    ("model", "Sequential", "layers"): ("layer", "list"),
+    ("model", "MLP", "activation"): ("layer", "one"),
+    ("schedule", "SequentialLR", "schedulers"): ("schedule", "list"),
+    ("schedule", "ChainedScheduler", "schedulers"): ("schedule", "list"),
+}
 
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -36,7 +41,7 @@ def names(kind: str) -> catalog.Catalog:
     True
     """
     module, attribute = CATALOGS[kind]
-    found: catalog.Catalog = getattr(importlib.import_module(module), attribute, {})
+    found: catalog.Catalog = getattr(importlib.import_module(module), attribute)
     return found
 
 
@@ -94,13 +99,15 @@ def _component(value: Any, kind: str, where: str, findings: list[Finding]) -> di
     if not isinstance(name, str):
         findings.append(_nameless(value, kind, where))
         return {"name": ""}
-    if names(kind):
-        findings += catalog.check_name(name, names(kind), kind, where)
+    findings += catalog.check_name(name, names(kind), kind, where)
     findings += [_odd_key(key, where) for key in value if not isinstance(key, str)]
     component = {"name": name} | {str(key): item for key, item in value.items()}
-    for option, inner in component.items():
-        if (kind, option) in NESTED:
-            component[option] = _many(inner, NESTED[kind, option], f"{where}.{option}", findings)
+    for option, item in component.items():
+        inner, form = NESTED.get((kind, name, option), ("", ""))
+        if form == "list":
+            component[option] = _many(item, inner, f"{where}.{option}", findings)
+        elif form == "one":
+            component[option] = _component(item, inner, f"{where}.{option}", findings)
     return component
 
 
@@ -122,24 +129,20 @@ def _odd_key(key: Any, where: str) -> Finding:
 
 
 def _groups(optimizer: Any) -> list[Finding]:
+    """Check the form of the groups; what they match needs the model."""
     several = isinstance(optimizer, list)
     findings = []
     for index, component in enumerate(optimizer if several else [optimizer]):
-        where = f"optimizer[{index}]" if several else "optimizer"
-        if not isinstance(component, dict) or not component.get("name"):
-            continue
-        if several and len(optimizer) > 1 and not isinstance(component.get("match"), str):
-            fix = 'add match: a pattern of parameter names, as in match: "embedding.*"'
-            findings.append(Finding("no-match", "error", where, "does not say which parameters are its own", fix))
-        groups = component.get("groups", [])
+        where = f"optimizer[{index}].groups" if several else "optimizer.groups"
+        groups = component.get("groups", []) if isinstance(component, dict) else []
         fix = 'write groups: [{match: "fc*", lr: 0.01}]'
         if not isinstance(groups, list):
-            findings.append(Finding("wrong-type", "error", f"{where}.groups", f"got {said(groups)}, not a list", fix))
+            findings.append(Finding("wrong-type", "error", where, f"got {said(groups)}, not a list", fix))
             continue
         for number, group in enumerate(groups):
-            if not isinstance(group, dict) or not isinstance(group.get("match"), str):
+            if not isinstance(group, dict) or "match" not in group:
                 message = f"got {said(group)}, a group without match"
-                findings.append(Finding("no-match", "error", f"{where}.groups[{number}]", message, fix))
+                findings.append(Finding("no-match", "error", f"{where}[{number}]", message, fix))
     return findings
 
 

@@ -14,16 +14,14 @@ IMPORT_PATH = {
     "description": "Your own: package.module:attribute.",
 }
 
-Options = Mapping[str, Any]
-"""The JSON schemas of a component's options by name; the key "" holds the component's own one line."""
 
-
-def schema(options: Mapping[str, Mapping[str, Options]] | None = None) -> dict[str, Any]:
+def schema(options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a config.
 
     Args:
-        options: By kind and name of component, the schemas of its options; without it, only the names are in the
-            schema, and any options are allowed. (To know the options, torch has to be imported.)
+        options: By kind and name of component, the schema of the object of its options, with its one line as
+            ``description``. Without it only the names are in the schema, and any options are allowed: to know the
+            options, torch has to be imported.
 
     >>> schema()["properties"]["data"]["title"]
     'Data'
@@ -70,29 +68,30 @@ def _form(kind: str, form: str, kept: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [one, {"type": "null"}]} if "default" in kept else one
 
 
-def _component(kind: str, options: Mapping[str, Options]) -> dict[str, Any]:
+def _component(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     names = list(components.names(kind))
     bare: dict[str, Any] = {"type": "string", "enum": names}
-    lines = [options.get(name, {}).get("", "") for name in names]
-    if any(lines):
-        bare["enumDescriptions"] = lines
-    nested = {option: inner for (outer, option), inner in components.NESTED.items() if outer == kind}
-    properties = {option: {"type": "array", "items": {"$ref": f"#/$defs/{inner}"}} for option, inner in nested.items()}
+    if options:
+        bare["enumDescriptions"] = [options.get(name, {}).get("description", "") for name in names]
     mapping: dict[str, Any] = {
         "type": "object",
         "required": ["name"],
-        "properties": {"name": {"anyOf": [bare, IMPORT_PATH]}, **properties},
+        "properties": {"name": {"anyOf": [bare, IMPORT_PATH]}},
     }
-    rules = [_rule(name, {**options[name], **properties}) for name in names if name in options]
-    if rules:
-        mapping["allOf"] = rules
+    rules = [_rule(kind, name, options.get(name, {})) for name in names]
+    if any(rules):
+        mapping["allOf"] = [rule for rule in rules if rule]
     return {"title": kind.capitalize(), "anyOf": [bare, IMPORT_PATH, mapping]}
 
 
-def _rule(name: str, options: Options) -> dict[str, Any]:
-    """For this name, these options and no others; "*" among them means any."""
-    known = {option: described for option, described in options.items() if option not in ("", "*")}
-    then: dict[str, Any] = {"properties": {"name": True, **known}}
-    if "*" not in options:
-        then["additionalProperties"] = False
+def _rule(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what holds for the options where this is the name; empty where nothing is known of them."""
+    nested = {option: inner for (outer, of, option), inner in components.NESTED.items() if (outer, of) == (kind, name)}
+    inside: dict[str, Any] = {}
+    for option, (inner, form) in nested.items():
+        one = {"$ref": f"#/$defs/{inner}"}
+        inside[option] = {"type": "array", "items": one} if form == "list" else one
+    if not options and not inside:
+        return {}
+    then = {**options, "properties": {"name": True, **options.get("properties", {}), **inside}}
     return {"if": {"properties": {"name": {"const": name}}}, "then": then}

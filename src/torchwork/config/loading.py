@@ -170,21 +170,21 @@ def _unknown_key(key: str, parent: str, where: str) -> Finding:
 
 
 def _shares(config: Config) -> list[Finding]:
+    """Check the parts of a split that is not the data's own. (Without ``by`` the data decide whether it is.)"""
     split = config.data.split
-    total = split.train + split.val + split.test
+    shares = {part: getattr(split, part) for part in ("train", "val", "test")}
     findings = []
-    if split.by != "given" and total > 1 + 1e-9:
-        written = [
-            f"{k} {getattr(split, k):g}{'' if k in split.model_fields_set else ' (the default)'}" for k in _PARTS
-        ]
-        message = f"{', '.join(written)} add up to {total:g}"
-        findings.append(Finding("split-sum", "error", "data.split", message, "they must not add up to more than 1"))
+    if split.by in ("random", "stratified") and abs(sum(shares.values()) - 1) > 1e-6:
+        written = [f"{part} {share:g}{_default(split, part)}" for part, share in shares.items()]
+        message = f"{', '.join(written)} add up to {sum(shares.values()):g}"
+        findings.append(Finding("fractions", "error", "data.split", message, "make them add up to 1"))
     if split.by != "given" and split.train == 0:
-        findings.append(Finding("no-training", "error", "data.split.train", "got 0", "expected a number above 0"))
+        findings.append(Finding("no-train", "error", "data.split.train", "got 0", "expected a number above 0"))
     return findings
 
 
-_PARTS = ("train", "val", "test")
+def _default(section: BaseModel, key: str) -> str:
+    return "" if key in section.model_fields_set else " (the default)"
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:

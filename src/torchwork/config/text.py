@@ -308,3 +308,15 @@ def said(value: Any) -> str:
         return json.dumps(value)
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def inline(value: Any) -> str:
+    """Write plain data as YAML in one line.
+
+    >>> inline({"name": "Resize", "size": [32, 32]}), inline("no")
+    ('{name: Resize, size: [32, 32]}', "'no'")
+    """
+    written: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10**9
+    )
+    return written.removesuffix("\n...\n").rstrip("\n")

@@ -1,0 +1,185 @@
+"""The commands: what they take, and where their work is done. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from torchwork.cli.reporting import SIGTERM_EXIT, reporting
+
+app = typer.Typer(
+    name="torchwork",
+    help="From a data set and one short config to a trained, evaluated and reproducible PyTorch model.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML, TOML or JSON file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Changes to the config, as train.epochs=20."),
+]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run, as runs/digits/1.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 the run failed, 2 wrong input, 130 Ctrl-C, 143 SIGTERM."""
+    with _ending_on_sigterm():
+        app(arguments, prog_name="torchwork")
+    raise AssertionError("typer exits by itself")
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Exit on SIGTERM by the usual way out, which closes files and ends workers. Training has a handler of its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(SIGTERM_EXIT)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run directory; else runs/<name>/<number>.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train, evaluate and report what a config describes."""
+    with reporting(config, overrides or ()):
+        from torchwork.config import load
+
+        settings = load(config, overrides or ())
+        from torchwork import run
+        from torchwork.cli.progress import make_progress
+        from torchwork.cli.results import print_results
+
+        done = run.train(settings, out=out, progress=make_progress(quiet))
+        print_results(done.path, quiet)
+
+
+@app.command()
+def check(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Check a config, try a few steps, and print the plan; nothing is written."""
+    with reporting(config, overrides or ()):
+        from torchwork.config import load
+
+        settings = load(config, overrides or ())
+        from torchwork import plan
+        from torchwork.cli.plan import print_plan
+
+        print_plan(plan.check(settings))
+
+
+@app.command()
+def resume(run: RunDirectory, quiet: Quiet = False) -> None:
+    """Go on with a run that was stopped, to the result that it would have had."""
+    with reporting():
+        from torchwork import rundir
+
+        rundir.existing(run)
+        from torchwork import run as runs
+        from torchwork.cli.progress import make_progress
+        from torchwork.cli.results import print_results
+
+        done = runs.resume(run, progress=make_progress(quiet))
+        print_results(done.path, quiet)
+
+
+@app.command()
+def evaluate(
+    run: RunDirectory,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", "-s", metavar="NAME", help="train, val or test; may be repeated.")
+    ] = None,
+) -> None:
+    """Evaluate a run's model on its own data again; write its predictions, metrics and report anew."""
+    with reporting():
+        from torchwork import rundir
+
+        rundir.existing(run)
+        from torchwork import run as runs
+        from torchwork.cli.results import print_evaluation
+
+        print_evaluation(run, runs.evaluate(run, split or None))
+
+
+@app.command()
+def predict(
+    run: RunDirectory,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Images or folders of them, CSV files, .npz.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write them.")] = Path(
+        "predictions.csv"
+    ),
+) -> None:
+    """Predict new samples; print and write the prediction of each, with its probability where there are classes."""
+    with reporting():
+        from torchwork.cli.predictions import predict_files
+
+        predict_files(run, files, out)
+
+
+@app.command()
+def report(run: RunDirectory) -> None:
+    """Write a run's report anew, from what its directory holds."""
+    with reporting():
+        from torchwork import rundir
+
+        rundir.existing(run)
+        from torchwork.report import html
+
+        print(html.write(run))
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="sources, transforms, models, losses, optimizers, ...")],
+) -> None:
+    """List the components of a kind, with their options and one line each."""
+    with reporting():
+        from torchwork.cli.listing import print_kind
+
+        print_kind(kind)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a config, with which an editor completes and checks one."""
+    with reporting():
+        from torchwork.cli.options import print_schema
+
+        print_schema()
+
+
+@app.command("init")
+def init_config(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a CSV file, an .npz or IDX files.")],
+) -> None:
+    """Look at data and print a commented config that trains on them as it is."""
+    with reporting():
+        from torchwork.cli.starter import print_config
+
+        print_config(path)

@@ -1,0 +1,95 @@
+"""What ``torchwork predict`` does: predict files, print and write a row for each sample."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torchwork import rundir
+from torchwork.cli import layout
+from torchwork.types import Finding, InputError
+
+_MOST_ON_A_TERMINAL = 50
+
+
+def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
+    """Predict the samples in files with a run's model; print them, and write them to ``out``.
+
+    Raises:
+        InputError: no such run or file, files that the model cannot take, or a place that cannot be written.
+    """
+    rundir.existing(run)
+    _check_files(files, out)
+    from torchwork import run as runs
+
+    rows = runs.load(run).predict(files[0] if len(files) == 1 else list(files))
+    header, table = as_table(rows)
+    try:
+        rundir.write_csv(out, header, table)
+    except OSError as error:
+        message = f"cannot write {out}: {error.strerror}"
+        raise InputError(Finding("out-unwritable", "error", "--out", message, "choose another file")) from error
+    _print(header, table)
+    print(f"\n{len(table):,} prediction{'s' if len(table) != 1 else ''} in {out}", file=sys.stderr)
+
+
+def _check_files(files: Sequence[Path], out: Path) -> None:
+    findings = [
+        Finding("no-file", "error", str(file), "there is no such file", "name images, folders, CSV or .npz files")
+        for file in files
+        if not file.exists()
+    ]
+    if out.is_dir():
+        findings.append(Finding("out-taken", "error", "--out", f"{out} is a directory", "name a file"))
+    elif any(file.resolve() == out.resolve() for file in files):
+        findings.append(Finding("out-taken", "error", "--out", f"{out} is one of the inputs", "name another file"))
+    elif out.exists() and not _is_ours(out):
+        message = f"{out} is there already, and holds no predictions"
+        findings.append(Finding("out-taken", "error", "--out", message, "name another file"))
+    if findings:
+        raise InputError(findings)
+
+
+def _is_ours(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.readline().startswith(b"name,prediction")
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Return predictions as a header and rows: the name, the prediction, its probability, and a score a class.
+
+    >>> as_table([{"name": "a.png", "prediction": "cat", "probability": 0.9, "scores": {"cat": 0.9, "dog": 0.1}}])
+    (['name', 'prediction', 'probability', 'score_cat', 'score_dog'], [['a.png', 'cat', 0.9, 0.9, 0.1]])
+    >>> as_table([{"name": "0", "prediction": {"x": 1.0, "y": 2.0}}])
+    (['name', 'prediction_x', 'prediction_y'], [['0', 1.0, 2.0]])
+    """
+    flat = [_flat(row) for row in rows]
+    header = list(dict.fromkeys(name for row in flat for name in row))
+    return header, [[row.get(name) for name in header] for row in flat]
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            prefix = "score" if name == "scores" else name
+            flat |= {f"{prefix}_{key}": item for key, item in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _print(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    shown = [index for index, name in enumerate(header) if not name.startswith("score_")]
+    most = _MOST_ON_A_TERMINAL if sys.stdout.isatty() else len(rows)
+    names = [header[index] for index in shown]
+    cells = [[_cell(row[index]) for index in shown] for row in rows[:most]]
+    layout.table(names, cells, right=[name for name in names if name != "name"])
+    if len(rows) > most:
+        print(f"... and {len(rows) - most:,} more")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

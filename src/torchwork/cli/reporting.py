@@ -1,0 +1,108 @@
+"""How a command ends when something is wrong: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from torchwork.types import Finding, InputError, RunError
+
+FAILED, WRONG_INPUT, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 130, 143
+
+
+@contextmanager
+def reporting(config: Path | None = None, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Turn what a command raises into a message on standard error and an exit code.
+
+    Args:
+        config: The config file, where the command has one: mistakes are then told with its lines.
+        overrides: Changes to it; what they set has no line.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except InputError as error:
+        _tell(mistakes(error.findings, config, overrides))
+        raise typer.Exit(WRONG_INPUT) from None
+    except RunError as error:
+        _tell(f"error: {error}")
+        raise typer.Exit(FAILED) from None
+    except BrokenPipeError:  # whoever read the output has gone, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt as error:
+        from torchwork.training.interrupt import Interrupted
+
+        _tell(str(error) or "interrupted")
+        raise typer.Exit(128 + error.signal if isinstance(error, Interrupted) else SIGINT_EXIT) from None
+    except MemoryError:
+        _tell("error: out of memory; take a smaller data.batch_size or smaller samples")
+        raise typer.Exit(FAILED) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        _tell(_unexpected(error))
+        raise typer.Exit(FAILED) from None
+
+
+def mistakes(findings: Sequence[Finding], config: Path | None = None, overrides: Sequence[str] = ()) -> str:
+    """Return findings as text: one alone, or how many there are and a line each.
+
+    >>> two = [Finding("a", "error", "train.epochs", "got 0", "expected 1"), Finding("b", "error", "lr", "x")]
+    >>> print(mistakes(two))
+    error: 2 mistakes
+      train.epochs: got 0; expected 1
+      lr: x
+    """
+    places = _lines(config)
+    said = [_with_line(finding, config, places, overrides) for finding in findings]
+    if len(said) == 1:
+        return f"error: {said[0]}"
+    title = f"error: {len(said)} mistakes{f' in {config}' if config is not None else ''}"
+    return "\n".join([title, *(f"  {line}" for line in said)])
+
+
+def _lines(config: Path | None) -> dict[str, int]:
+    if config is None:
+        return {}
+    from torchwork.config import text
+
+    return text.lines(config)
+
+
+def _with_line(finding: Finding, config: Path | None, places: dict[str, int], overrides: Sequence[str]) -> str:
+    where = finding.where
+    set_elsewhere = any(_overlap(where, override.partition("=")[0]) for override in overrides)
+    while where and where not in places:
+        cut = max(where.rfind("."), where.rfind("["))
+        where = where[: max(cut, 0)]
+    return str(finding) if not where or set_elsewhere else f"{config}:{places[where]}: {finding}"
+
+
+def _overlap(where: str, place: str) -> bool:
+    return (
+        where == place or where.startswith((f"{place}.", f"{place}[")) or place.startswith((f"{where}.", f"{where}["))
+    )
+
+
+def _unexpected(error: Exception) -> str:
+    kind = type(error).__name__
+    if "out of memory" in str(error).lower():
+        return f"error: {str(error).splitlines()[0]}; take a smaller data.batch_size or smaller samples"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+        return f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}"
+    trace = "".join(traceback.format_exception(error))
+    return (
+        f"{trace}error: {kind}: {error}\nThis was not expected: it is a mistake in Torchwork, or in code of your own."
+    )
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

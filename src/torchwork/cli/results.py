@@ -1,0 +1,60 @@
+"""What is printed when a run has ended: the figures, the report, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torchwork import rundir
+from torchwork.cli import layout
+
+
+def print_results(run: Path, quiet: bool = False) -> None:
+    """Print a run's figures on test (on val, where there is no test), and the commands that use the run."""
+    if quiet:
+        print(run)
+        return
+    metrics = rundir.read_json(run / rundir.METRICS)
+    last = "test" if "test" in metrics else next(iter(metrics), None)
+    if last is not None:
+        _print_report(run, last)
+        print_metrics(metrics)
+    print(f"\nreport   {run / rundir.REPORT}")
+    print(f"predict  torchwork predict {run} FILES...")
+
+
+def print_evaluation(run: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the figures of the splits that were evaluated anew."""
+    for split in metrics:
+        _print_report(run, split)
+    print_metrics(metrics)
+    print(f"\nreport   {run / rundir.REPORT}")
+
+
+def print_metrics(metrics: Mapping[str, Mapping[str, float | str]]) -> None:
+    """Print the figures of each split, a column a split; those of a single class are left out."""
+    splits = list(metrics)
+    names = [name for name in dict.fromkeys(n for figures in metrics.values() for n in figures) if "/" not in name]
+    rows = [[name, *(_figure(metrics[split].get(name)) for split in splits)] for name in names]
+    layout.title("figures")
+    layout.table(["", *splits], rows, right=splits)
+
+
+def _print_report(run: Path, split: str) -> None:
+    """Print scikit-learn's table of classes, where there are classes and they are not too many to read."""
+    data = rundir.read_json(run / rundir.DATA)
+    classes = data.get("classes")
+    if not classes or len(classes) > 100:
+        return
+    from torchwork.metrics import final
+
+    layout.title(f"{split}: {data['num_samples'][split]:,} samples")
+    print(final.classification_report(run / rundir.predictions(split), classes).rstrip())
+
+
+def _figure(value: float | str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):  # NaN and infinities stand in JSON as texts
+        return value
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.4g}"
