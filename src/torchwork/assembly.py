@@ -15,7 +15,7 @@ from torchwork import catalog
 from torchwork.config import Config
 from torchwork.data import split
 from torchwork.data.augment import build as augment
-from torchwork.data.loader import Loader
+from torchwork.data.loader import Loader, check_batch_size
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
@@ -53,13 +53,9 @@ class Data:
     def facts(self) -> dict[str, Any]:
         """Return what prediction and the report need to know about the data, as JSON can hold it."""
         schema, target = self.source.schema, self.target
-        counts = {}
-        if target.classes is not None and self.source.targets is not None:
-            for name, ids in self.splits.items():
-                codes = target.encode(self.source.targets[ids]).numpy()
-                counts[name] = dict(
-                    zip(target.classes, np.bincount(codes, minlength=len(target.classes)).tolist(), strict=True)
-                )
+        raw = self.source.targets
+        counted = target.classes is not None and raw is not None
+        counts = {name: target.counts(raw[ids]) for name, ids in self.splits.items()} if counted else {}  # type: ignore[index]
         return {
             "inputs": schema.inputs,
             "target": target.kind,
@@ -162,7 +158,6 @@ def pipeline_from(config: Config, facts: Mapping[str, Any]) -> Pipeline:
     )
     pipeline = Pipeline(config.data.transform, schema, where="data.transform")
     pipeline.dtype = DTYPES[config.train.precision]
-    pipeline.levels = facts["levels"]
     return pipeline
 
 
@@ -214,6 +209,7 @@ def open_data(config: Config, device: torch.device) -> Data:
     if source.targets is None:
         message = "gives no targets"
         raise InputError(Finding("no-targets", "error", "data.source", message, "training needs a target column"))
+    check_batch_size(spec.batch_size, len(splits["train"]))
     target = Target.fit(source.schema, source.targets, splits, source.name, spec.target_transform)
     pipeline = Pipeline(spec.transform, source.schema, where="data.transform")
     pipeline.dtype = DTYPES[config.train.precision]

@@ -98,7 +98,7 @@ class Run:
     def pipeline(self) -> Pipeline:
         """The transform with what it learnt from the training split."""
         pipeline = assembly.pipeline_from(self.config, self.data)
-        pipeline.load_state(safetensors.torch.load_file(self.path / rundir.FITTED))
+        pipeline.load_state(safetensors.torch.load_file(self.path / rundir.FITTED), self.data["levels"])
         return pipeline
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:

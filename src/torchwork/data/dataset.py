@@ -66,7 +66,7 @@ class DatasetSource:
             raise InputError(Finding("not-indexable", "error", "", message, "give a map-style data set"))
         if len(self) == 0:
             raise InputError(Finding("no-samples", "error", "", f"{type(dataset).__name__} has no samples"))
-        item = self._items(np.arange(1), epoch=0)[0]
+        item = self.items(np.arange(1), epoch=0)[0]
         if not isinstance(item, tuple | list) or len(item) != 2:
             kind = f"{type(item).__name__} of {len(item)}" if isinstance(item, tuple | list) else type(item).__name__
             message = f"an item of {type(dataset).__name__} is a {kind}"
@@ -101,17 +101,17 @@ class DatasetSource:
         listed = _listed_targets(self.dataset)
         if listed is not None and len(listed) == len(self):
             probe = np.unique([0, len(self) // 2, len(self) - 1])
-            items = self._targets_of(self._items(probe, epoch=0))
+            items = self._targets_of(self.items(probe, epoch=0))
             try:
                 found = self._targets_of([(None, target) for target in listed])
             except (TypeError, ValueError):
                 found = items[:0]
             if len(found) == len(self) and found.dtype == items.dtype and np.array_equal(found[probe], items):
                 return found
-        return np.concatenate([self._targets_of(self._items(np.array([index]), epoch=0)) for index in range(len(self))])
+        return np.concatenate([self._targets_of(self.items(np.array([index]), epoch=0)) for index in range(len(self))])
 
     def read(self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None) -> tuple[Any, np.ndarray]:
-        items = self._items(indices, epoch)
+        items = self.items(indices, epoch)
         targets = self._targets_of(items)
         if self._image:
             images = [_as_image(item[0]) for item in items]
@@ -124,7 +124,8 @@ class DatasetSource:
             fix = "make the data set give inputs of one shape"
             raise InputError(Finding("unequal-sizes", "error", "data.source", message, fix)) from error
 
-    def _items(self, indices: np.ndarray, epoch: int) -> list[Any]:
+    def items(self, indices: np.ndarray, epoch: int) -> list[Any]:
+        """Return the data set's own items, each drawn from the generators seeded for it."""
         seeds = (rng.keys(self.seed, "dataset", epoch, np.asarray(indices)) >> np.uint64(32)).tolist()
         items = []
         with kept_generators():

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from torchwork.losses import criterion as losses
+from torchwork.losses.criterion import Criterion
 from torchwork.tasks.classification import Classification
+from torchwork.tasks.custom import Custom
 from torchwork.tasks.regression import Regression
 from torchwork.types import Finding, InputError
 
@@ -70,13 +74,22 @@ def choose(
     return Regression(criterion, tuple(target_names))
 
 
+def of_module(criterion: Criterion, output: Tensor) -> Classification | Regression | Custom:
+    """Return the task of a loss object, with classes and targets named by their places in an output [B, ...]."""
+    task = TASK_OF_LOSS.get(criterion.name)
+    places = tuple(str(place) for place in range(output.shape[1] if output.ndim > 1 else 1))
+    if task == "classification":
+        return Classification(criterion, places)
+    return Regression(criterion, places) if task == "regression" else Custom(criterion)
+
+
 def check_loss(loss: Mapping[str, Any] | None) -> None:
     """Raise InputError where a loss's name or options are wrong, whatever the data are."""
     if loss is not None:
         losses.build(loss)
 
 
-def _check_class_weights(criterion: losses.Criterion, classes: Sequence[str]) -> None:
+def _check_class_weights(criterion: Criterion, classes: Sequence[str]) -> None:
     weight = getattr(criterion.module, "weight", None)
     if weight is not None and weight.shape != (len(classes),):
         message = f"has {weight.numel()} numbers for {len(classes)} classes"
