@@ -1,0 +1,176 @@
+"""The final metrics equal scikit-learn's on the arrays behind the table, and none is ever NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from torchwork import rundir
+from torchwork.metrics import final
+
+
+def write_classes(path, target, prediction, scores=None, classes=()):
+    header = ["id", "target", "prediction", "loss"]
+    rows = [[i, t, p, 0.5] for i, (t, p) in enumerate(zip(target, prediction, strict=True))]
+    if scores is not None:
+        header += [f"score_{name}" for name in classes]
+        rows = [row + [float(s) for s in own] for row, own in zip(rows, scores, strict=True)]
+    rundir.write_csv(path, header, rows)
+    return path
+
+
+def write_numbers(path, target, prediction, names=("",)):
+    header = ["id", *(f"{side}{'_' if n else ''}{n}" for n in names for side in ("target", "prediction")), "loss"]
+    pairs = np.stack([target, prediction], axis=2).reshape(len(target), -1)
+    rundir.write_csv(path, header, [[i, *map(float, row), 0.5] for i, row in enumerate(pairs)])
+    return path
+
+
+def softmax(scores):
+    exponents = np.exp(scores - scores.max(1, keepdims=True))
+    return exponents / exponents.sum(1, keepdims=True)
+
+
+def sane(found) -> None:
+    assert all(math.isfinite(value) for value in found.values())
+    json.dumps(found, allow_nan=False)
+
+
+@given(count=st.integers(1, 80), num_classes=st.integers(2, 7), seed=st.integers(0, 2**32 - 1))
+def test_classification_is_that_of_scikit_learn(tmp_path_factory, count, num_classes, seed):
+    draws = np.random.default_rng(seed)
+    classes = [f"class {chr(122 - i)}" for i in range(num_classes)]  # not in the order of the alphabet
+    scores = softmax(draws.normal(scale=3, size=(count, num_classes)))
+    target, prediction = draws.integers(num_classes, size=count), scores.argmax(1)
+    path = tmp_path_factory.mktemp("run") / "predictions-test.csv"
+    write_classes(path, [classes[i] for i in target], [classes[i] for i in prediction], scores, classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = final.from_predictions(path, {"classes": classes})
+    sane(found)
+    assert found["accuracy"] == metrics.accuracy_score(target, prediction)
+    for average in ("macro", "weighted"):
+        expected = metrics.precision_recall_fscore_support(target, prediction, average=average, zero_division=0)
+        assert [found[f"{name}_{average}"] for name in ("precision", "recall", "f1")] == list(expected[:3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn tells of predicted classes that do not occur
+        assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(target, prediction))
+    labels = np.arange(num_classes)
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(target, scores, labels=labels), rel=1e-6)
+    if len(np.unique(target)) == num_classes:
+        given_scores = scores[:, 1] if num_classes == 2 else scores
+        area = metrics.roc_auc_score(target, given_scores, multi_class="ovr", labels=labels)
+        assert found["roc_auc"] == pytest.approx(area, rel=1e-9)
+    else:
+        assert "roc_auc" not in found
+    report = metrics.classification_report(target, prediction, output_dict=True, zero_division=0)
+    present = set(target) | set(prediction)
+    for index, name in enumerate(classes):
+        if index not in present:
+            assert f"support/{name}" not in found
+            continue
+        row = report[str(index)]
+        assert [found[f"{n}/{name}"] for n in ("precision", "recall", "f1", "support")] == list(row.values())
+
+
+@given(count=st.integers(2, 40), columns=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
+def test_regression_is_that_of_scikit_learn_by_target_and_in_the_mean(tmp_path_factory, count, columns, seed):
+    draws = np.random.default_rng(seed)
+    target = draws.normal(loc=5, size=(count, columns)).round(4)
+    prediction = (target + draws.normal(size=(count, columns))).round(4)
+    names = ("",) if columns == 1 else tuple("abc"[:columns])
+    path = write_numbers(tmp_path_factory.mktemp("run") / "predictions-val.csv", target, prediction, names)
+    found = final.from_predictions(path, {"classes": None, "target_names": list(names)})
+    sane(found)
+    functions = {
+        "mae": metrics.mean_absolute_error,
+        "rmse": metrics.root_mean_squared_error,
+        "r2": metrics.r2_score,
+        "explained_variance": metrics.explained_variance_score,
+    }
+    for name, function in functions.items():
+        assert found[name] == pytest.approx(function(target, prediction), rel=1e-9)
+        if columns > 1:
+            expected = function(target, prediction, multioutput="raw_values")
+            assert [found[f"{name}/{column}"] for column in names] == pytest.approx(list(expected), rel=1e-9)
+    assert len(found) == 4 * (1 if columns == 1 else 1 + columns)
+
+
+def test_what_is_undefined_is_left_out(tmp_path):
+    target = np.array([[1.0, 5.0], [2.0, 5.0], [4.0, 5.0]])
+    path = write_numbers(tmp_path / "p.csv", target, target + 1, ("a", "b"))
+    found = final.from_predictions(path, {"target_names": ["a", "b"]})
+    sane(found)
+    assert {"r2/a", "mae/b", "mae", "rmse"} <= set(found)
+    assert not {"r2", "r2/b", "explained_variance", "explained_variance/b"} & set(found)
+
+
+def test_predictions_that_are_not_finite_have_no_metrics(tmp_path):
+    target = np.array([[1.0, 5.0], [2.0, 6.0]])
+    path = write_numbers(tmp_path / "p.csv", target, np.array([[1.0, np.nan], [2.0, np.inf]]), ("a", "b"))
+    found = final.from_predictions(path, {"target_names": ["a", "b"]})
+    assert set(found) == {"mae/a", "rmse/a", "r2/a", "explained_variance/a"}
+    path = write_classes(tmp_path / "q.csv", ["x", "y"], ["x", "x"], [[np.nan, np.nan]] * 2, ["x", "y"])
+    found = final.from_predictions(path, {"classes": ["x", "y"]})
+    sane(found)
+    assert "accuracy" in found
+    assert not {"roc_auc", "log_loss"} & set(found)
+
+
+def test_a_class_that_is_never_predicted_has_precision_zero_and_no_warning(tmp_path):
+    path = write_classes(tmp_path / "p.csv", ["x", "y", "y"], ["x", "x", "x"])
+    found = final.from_predictions(path, {"classes": ["x", "y", "never"]})
+    assert found["precision/y"] == found["recall/y"] == found["f1/y"] == 0
+    assert found["support/y"] == 2
+    assert found["balanced_accuracy"] == 0.5
+    assert not [name for name in found if name.endswith("/never")]
+
+
+def test_a_class_that_is_predicted_but_does_not_occur_counts_in_the_macro_mean_only(tmp_path):
+    path = write_classes(tmp_path / "p.csv", ["x", "x"], ["x", "y"])
+    found = final.from_predictions(path, {"classes": ["x", "y"]})
+    assert found["recall_macro"] == 0.25
+    assert found["balanced_accuracy"] == found["recall_weighted"] == 0.5
+
+
+def test_scores_beyond_twenty_classes_are_not_there_and_not_missed(tmp_path):
+    path = write_classes(tmp_path / "p.csv", ["x", "y"], ["x", "y"])
+    found = final.from_predictions(path, {"classes": ["x", "y"]})
+    assert found["accuracy"] == 1
+    assert not {"roc_auc", "log_loss"} & set(found)
+
+
+def test_scores_that_are_no_probabilities_have_an_area_but_no_log_loss(tmp_path):
+    scores = [[2.0, -1.0], [-3.0, 1.0], [0.0, 0.5]]
+    path = write_classes(tmp_path / "p.csv", ["x", "y", "x"], ["x", "y", "y"], scores, ["x", "y"])
+    found = final.from_predictions(path, {"classes": ["x", "y"]})
+    assert found["roc_auc"] == 1
+    assert "log_loss" not in found
+
+
+def test_names_of_classes_stay_text(tmp_path):
+    names = ["NA", "1.0", "01", "nan", 'a,"b"']
+    path = write_classes(tmp_path / "p.csv", names, names)
+    found = final.from_predictions(path, {"classes": names})
+    assert [found[f"support/{name}"] for name in names] == [1] * 5
+
+
+def test_a_table_without_rows_has_no_metrics(tmp_path):
+    assert final.from_predictions(write_classes(tmp_path / "p.csv", [], []), {"classes": ["x", "y"]}) == {}
+
+
+def test_the_report_lists_classes_in_their_own_order_and_ends_with_the_accuracy(tmp_path):
+    path = write_classes(tmp_path / "p.csv", ["zebra", "ant", "ant"], ["zebra", "zebra", "ant"])
+    report = final.classification_report(path, ["zebra", "absent", "ant"])
+    assert report == metrics.classification_report(
+        [0, 1, 1], [0, 0, 1], target_names=["zebra", "ant"], digits=4, zero_division=0
+    )
+    assert "accuracy" in report
+    assert "absent" not in report
