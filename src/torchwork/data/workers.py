@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ class Reading:
 class _Batches(Dataset[Any]):
     """What a worker runs: an item is a whole batch, or the error that reading it gave."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Callable[[Key], Any]) -> None:
         self._reading = reading
 
     def __getitem__(self, key: Key) -> Any:
@@ -80,7 +80,7 @@ def _no_advice() -> Iterator[None]:
 class Workers:
     """Processes that read batches ahead, started at the first pass and kept for the next ones."""
 
-    def __init__(self, reading: Reading, num_workers: int, device: torch.device) -> None:
+    def __init__(self, reading: Callable[[Key], Any], num_workers: int, device: torch.device) -> None:
         self._keys = _Keys()
         with _no_advice():
             self._loader: DataLoader[Any] | None = DataLoader(

@@ -1,0 +1,101 @@
+"""Files that a trained model is to judge: images, rows of tables, arrays; without targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchwork.data.arrays import as_inputs, read_npz
+from torchwork.data.columns import read_csv
+from torchwork.data.decode import Mode
+from torchwork.data.files import ImageFiles
+from torchwork.data.images import is_image
+from torchwork.data.memory import InMemory
+from torchwork.data.table import read_rows
+from torchwork.types import Finding, InputError, Schema, Source
+
+_EXPECTED = {
+    "image": "image files, or an .npz file with uint8 images",
+    "table": "CSV files with the columns that it was trained on",
+    "array": ".npz or .npy files",
+}
+
+
+def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Source:
+    """Open files for a trained model as one source without targets.
+
+    Image files become images in the mode of the training data, CSV files table rows, and ``.npz`` or ``.npy`` files
+    arrays. All files must be of one kind.
+
+    Args:
+        files: The files, in the order of the predictions.
+        data: The run's data.json: ``inputs``, ``numbers``, ``categories`` and ``input_shape``.
+        source_spec: The run's ``data.source``.
+
+    Raises:
+        InputError: files that are missing, cannot be read, or are not of the kind that the model takes; a missing
+            column; empty, NaN or infinite cells.
+    """
+    files = [Path(file) for file in files]
+    kind = data["inputs"]
+    if not files:
+        raise InputError(Finding("no-files", "error", "files", "there are none", f"give {_EXPECTED[kind]}"))
+    lost = [file for file in files if not file.is_file()]
+    if lost:
+        raise InputError(
+            [
+                Finding("missing-path", "error", str(file), "is a folder" if file.is_dir() else "is not there")
+                for file in lost
+            ]
+        )
+    arrays = all(file.suffix in (".npz", ".npy") for file in files)
+    fits = {
+        "image": arrays or all(is_image(file) for file in files),
+        "table": all(".csv" in file.suffixes or ".tsv" in file.suffixes for file in files),
+        "array": arrays,
+    }
+    if not fits[kind]:
+        message = f"got {', '.join(sorted({file.suffix or file.name for file in files}))} files"
+        fix = f"this model takes {_EXPECTED[kind]}"
+        raise InputError(Finding("wrong-files", "error", "files", message, fix))
+    if kind == "table":
+        schema = Schema("table", None, numbers=tuple(data["numbers"]), categories=tuple(data["categories"]))
+        return read_rows({str(file): read_csv(file, str(file)) for file in files}, schema)
+    if arrays:
+        return _arrays(files, kind, source_spec)
+    return ImageFiles(files, [str(file) for file in files], None, Schema("image", None), mode=_mode(data, source_spec))
+
+
+def _mode(data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Mode:
+    """Return the mode that the training images had: that of the source, RGB by default where they were files."""
+    if source_spec["name"] in ("ImageFolder", "ImageCSV"):
+        return source_spec.get("mode", "RGB")
+    return "L" if data["input_shape"][0] == 1 else "RGB"
+
+
+def _arrays(files: Sequence[Path], kind: str, source_spec: Mapping[str, Any]) -> InMemory:
+    wanted = source_spec.get("inputs", "x") if source_spec["name"] == "Arrays" else "x"
+    found, names = [], []
+    for file in files:
+        arrays = read_npz(file, str(file))
+        name = next(iter(arrays)) if len(arrays) == 1 else wanted
+        if name not in arrays:
+            message = f"has no array {name!r}"
+            fix = f"it has: {', '.join(sorted(arrays))}"
+            raise InputError(Finding("missing-array", "error", str(file), message, fix))
+        found.append(arrays[name])
+        names += [f"{file} sample {row + 1}" for row in range(len(arrays[name]))]
+    shapes = {(array.shape[1:], array.dtype.str) for array in found}
+    if len(shapes) > 1:
+        said = " and ".join(f"{dtype} {list(shape)}" for shape, dtype in shapes)
+        message = f"the arrays of the files differ: {said}"
+        raise InputError(Finding("unequal-sizes", "error", "files", message, "give samples of one shape and type"))
+    whole = bool(source_spec.get("whole", False)) or source_spec["name"] != "Arrays"
+    inputs, is_image_data = as_inputs(np.concatenate(found), whole=whole)
+    if is_image_data != (kind == "image"):
+        message = f"the arrays are {'images' if is_image_data else 'no images'}, unlike those of training"
+        raise InputError(Finding("wrong-files", "error", "files", message, f"this model takes {_EXPECTED[kind]}"))
+    return InMemory(inputs, None, Schema(kind, None), names=names)  # type: ignore[arg-type]

@@ -1,0 +1,143 @@
+"""Rows of a CSV file: columns of numbers and of categories, and a target column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from torchwork.data.columns import (
+    Kind,
+    bad_cells,
+    is_number,
+    missing_columns,
+    read_csv,
+    splits_of,
+    targets_of,
+    texts_of,
+)
+from torchwork.data.memory import Rows
+from torchwork.types import Finding, InputError, Schema
+
+
+class Table(Rows):
+    """Rows of a CSV file: number and category columns as inputs, and a target column.
+
+    A column of texts is one of categories, all others hold numbers (true and false are 1 and 0). ``.tsv`` files are
+    separated by tabs, and a file may be compressed.
+
+    Args:
+        path: The CSV file, whose first line names the columns.
+        target: The target column, or several columns of numbers.
+        columns: The input columns; by default all others.
+        split_column: A column that says train, val or test, where there is one.
+        categories: Columns of numbers that are to be taken as categories.
+        kind: Whether the target is a class or a number; guessed where left out: floats are numbers, all else classes.
+
+    Raises:
+        InputError: a missing file or column, empty, NaN or infinite cells (by row and column), one class only, texts
+            where numbers were asked for.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str | list[str],
+        columns: list[str] | None = None,
+        split_column: str | None = None,
+        categories: list[str] | None = None,
+        kind: Kind | None = None,
+    ) -> None:
+        frame = read_csv(Path(path), "path")
+        targets = [target] if isinstance(target, str) else target
+        findings = _check_names(frame, targets, columns, split_column, categories or [])
+        if findings:
+            raise InputError(findings)
+        if columns is None:
+            columns = [name for name in frame.columns if name not in targets and name != split_column]
+        used = [*columns, *targets, *([split_column] if split_column else [])]
+        findings = bad_cells(frame, used, "path")
+        if not columns:
+            findings.append(Finding("no-inputs", "error", "columns", "no column is left as an input", "name some"))
+        if findings:
+            raise InputError(findings)
+        raw, found_kind = targets_of(frame, targets, kind, "target")
+        if found_kind == "class" and len(set(raw.tolist())) < 2:
+            message = f"column {targets[0]!r} has one class only ({raw[0]})"
+            raise InputError(Finding("one-class", "error", "target", message, "a classifier needs two"))
+        given = splits_of(frame[split_column], "split_column") if split_column else None
+        texts = [name for name in columns if name in (categories or []) or not is_number(frame[name].dtype)]
+        schema = Schema(
+            "table",
+            found_kind,
+            target_names=tuple(targets) if found_kind == "number" else (),
+            numbers=tuple(name for name in columns if name not in texts),
+            categories=tuple(texts),
+        )
+        super().__init__(*cells(frame, schema), raw, schema, given)
+
+
+def cells(frame: pd.DataFrame, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers, float64 [N, n], and the texts of the categories [N, k] of a table."""
+    numbers = np.ascontiguousarray(frame[list(schema.numbers)].to_numpy(np.float64))
+    texts = [texts_of(frame[name]) for name in schema.categories]
+    return numbers, np.stack(texts, 1) if texts else np.empty((len(frame), 0), object)
+
+
+def read_rows(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Rows:
+    """Return the rows of tables, by file, as a source without targets, for prediction.
+
+    Raises:
+        InputError: a column that ``schema`` names is missing, or holds texts in place of numbers; empty, NaN or
+            infinite cells.
+
+    >>> frame = pd.DataFrame({"size": [1.5], "colour": ["red"], "more": [0]})
+    >>> source = read_rows({"a.csv": frame}, Schema("table", None, numbers=("size",), categories=("colour",)))
+    >>> source.name(0), source.read(np.arange(1), epoch=0)[0]["categories"].tolist()
+    ('a.csv row 1', [['red']])
+    """
+    findings: list[Finding] = []
+    for file, frame in frames.items():
+        lacking = [name for name in (*schema.numbers, *schema.categories) if name not in frame.columns]
+        if lacking:
+            said = f"lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(map(repr, lacking))}"
+            fix = "give a table with the columns that the model was trained on"
+            findings.append(Finding("missing-column", "error", file, said, fix))
+            continue
+        texts = [name for name in schema.numbers if not is_number(frame[name].dtype)]
+        if texts:
+            said = f"has texts in {', '.join(map(repr, texts))}"
+            findings.append(Finding("not-a-number", "error", file, said, "the model was trained on numbers there"))
+        findings += bad_cells(frame, (*schema.numbers, *schema.categories), file)
+    if findings:
+        raise InputError(findings)
+    both = [cells(frame, schema) for frame in frames.values()]
+    names = [f"{file} row {row + 1}" for file, frame in frames.items() for row in range(len(frame))]
+    numbers, categories = np.concatenate([n for n, _ in both]), np.concatenate([c for _, c in both])
+    return Rows(numbers, categories, None, schema, names=names)
+
+
+def _check_names(
+    frame: pd.DataFrame,
+    targets: Sequence[str],
+    columns: Sequence[str] | None,
+    split_column: str | None,
+    categories: Sequence[str],
+) -> list[Finding]:
+    wanted: dict[str, str | None] = {"split_column": split_column}
+    for option, names in (("target", targets), ("columns", columns or []), ("categories", categories)):
+        wanted |= {option if len(names) == 1 else f"{option}[{place}]": name for place, name in enumerate(names)}
+    findings = missing_columns(frame, wanted)
+    for name in columns or []:
+        if name in targets:
+            message = f"column {name!r} is the target as well"
+            findings.append(Finding("target-as-input", "error", "columns", message, "take it out of one of them"))
+    for name in categories:
+        if name in targets or (columns is not None and name not in columns):
+            message = f"column {name!r} is no input column"
+            findings.append(Finding("no-input", "error", "categories", message, "take it out"))
+    if not targets:
+        findings.append(Finding("no-target", "error", "target", "names no column", "name at least one"))
+    return findings
