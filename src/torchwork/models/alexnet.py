@@ -1,4 +1,4 @@
-"""AlexNet, as the lecture builds it."""
+"""AlexNet, as the lecture builds it (``AlexNet``) and as torchvision does (``alexnet``)."""
 
 from __future__ import annotations
 
@@ -71,3 +71,53 @@ def _after(side: int) -> int:
     for kernel, stride in ((11, 4), (3, 2), (3, 2), (3, 2)):  # the other convolutions keep the size
         side = window(side, kernel, stride)
     return side
+
+
+class OneTowerAlexNet(nn.Module):
+    """The AlexNet of torchvision, see ``alexnet``."""
+
+    def __init__(self, num_classes: int, in_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(in_channels, 64, 11, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d(6)
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(256 * 6 * 6, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Linear(4096, num_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+
+def alexnet(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -> OneTowerAlexNet:
+    """AlexNet with torchvision's names and shapes: 61,100,840 parameters for 1000 classes.
+
+    Shapes: [B, in_channels, height, width], at least 63×63, to [B, num_classes].
+
+    Source: Krizhevsky: "One weird trick for parallelizing convolutional neural networks", 2014.
+
+    Args:
+        num_classes: Outputs a sample.
+        in_channels: Channels of the images.
+        dropout: Probability for a unit before the first two linear layers to be zero in training.
+    """
+    return OneTowerAlexNet(num_classes, in_channels, dropout)

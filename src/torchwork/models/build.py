@@ -5,14 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from torchwork import catalog, rng
-from torchwork.models import MODELS
+from torchwork.models import MODELS, freeze, image_size, weights
 from torchwork.models.seeding import seeded
 from torchwork.types import Finding, InputError
+
+# Options of every model, unless its factory has a parameter of that name itself.
+OWN_OPTIONS: dict[str, Any] = {"weights": str, "freeze": str | list[str]}
+_EXPECTED = {"weights": "the path of a file", "freeze": "a pattern for parameter names, or a list of such"}
+
+# Factories of these packages take what the data say as **keywords.
+_KEYWORDS = {
+    "torchvision": {"num_classes": "num_classes"},
+    "timm": {"num_classes": "num_classes", "in_chans": "in_channels"},
+}
+
+
+class Built(NamedTuple):
+    """A model, and what there is to say about how it came to be (none of it an error)."""
+
+    model: nn.Module
+    findings: list[Finding]
 
 
 def build(
@@ -22,12 +39,35 @@ def build(
     num_outputs: int,
     seed: int,
     where: str = "model",
+    pretrained: bool = True,
 ) -> nn.Module:
-    """Return the model that a component names, with what follows from the data filled in.
+    """Return the model of `assemble`, without its findings.
+
+    >>> build({"name": "LeNet"}, input_shape=(1, 28, 28), num_outputs=10, seed=0).fc1
+    Linear(in_features=400, out_features=120, bias=True)
+    """
+    return assemble(
+        spec, input_shape=input_shape, num_outputs=num_outputs, seed=seed, where=where, pretrained=pretrained
+    ).model
+
+
+def assemble(
+    spec: Mapping[str, Any],
+    *,
+    input_shape: tuple[int, ...],
+    num_outputs: int,
+    seed: int,
+    where: str = "model",
+    pretrained: bool = True,
+) -> Built:
+    """Return the model that a component names, with what follows from the data filled in, and findings about it.
 
     A factory that has a parameter ``in_channels``, ``in_features``, ``input_shape``, ``image_size``, ``num_classes``
     or ``out_features`` gets it from the data, unless the user gave it. The start values are drawn from ``seed`` alone;
-    no global generator is touched.
+    no global generator is touched. Two options are Torchwork's own, unless the factory has parameters of these names:
+    ``weights``, a file to load (see `torchwork.models.weights`), and ``freeze``, patterns for the names of parameters
+    that stay as they are (see `torchwork.models.freeze`). With ``weights``, a model with a parameter
+    ``transform_input`` gets it as true, as torchvision does.
 
     Args:
         spec: ``name`` (of the catalog, or ``package.module:attribute``) and options.
@@ -35,26 +75,70 @@ def build(
         num_outputs: Outputs a sample: classes, or numbers to predict.
         seed: The run's seed.
         where: The path of the component, for the findings.
+        pretrained: False leaves the file of ``weights`` unread, for a model whose weights come from a checkpoint.
 
     Raises:
-        InputError: the name or an option is wrong, the data do not suit the model, or it cannot be built.
-
-    >>> build({"name": "LeNet"}, input_shape=(1, 28, 28), num_outputs=10, seed=0).fc1
-    Linear(in_features=400, out_features=120, bias=True)
+        InputError: the name or an option is wrong, the data do not suit the model, it cannot be built, its weights do
+            not fit, or a pattern of ``freeze`` matches nothing.
     """
     name, options = spec["name"], {key: value for key, value in spec.items() if key != "name"}
     factory = catalog.load(name, MODELS, "model", where)
     known = catalog.parameters(factory)
-    data = from_data(tuple(input_shape), num_outputs)
-    supplied = {key: value for key, value in data.items() if key in known and key not in options}
-    findings = catalog.check_options(factory, options, where, supplied=data.keys())
-    findings += _unsuitable(name, known.keys() - options.keys(), tuple(input_shape), where)
-    if name in MODELS:
-        findings += _contradictions(options, data, where)
+    own = {key: options.pop(key) for key in OWN_OPTIONS if key in options and key not in known}
+    shape = tuple(input_shape)
+    findings = _check_own(own, where) + _check(name, factory, options, shape, num_outputs, where)
     if findings:
         raise InputError(findings)
+    supplied = _supplied(name, known, options, from_data(shape, num_outputs))
+    if own.get("weights") is not None and "transform_input" in known.keys() - options.keys():
+        supplied["transform_input"] = True
     with seeded(rng.seed(seed, "model")):
-        return _construct(factory, {**supplied, **catalog.convert(factory, options)}, name, where)
+        model = _construct(factory, {**supplied, **catalog.convert(factory, options)}, name, where)
+    said: list[Finding] = []
+    if pretrained and own.get("weights") is not None:
+        outputs = options.get("num_classes", options.get("out_features", num_outputs))
+        said = weights.load(model, own["weights"], num_outputs=outputs, where=f"{where}.weights")
+    if patterns := own.get("freeze"):
+        freeze.freeze(model, [patterns] if isinstance(patterns, str) else patterns, f"{where}.freeze")
+    return Built(model, said)
+
+
+def _check(
+    name: str,
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    shape: tuple[int, ...],
+    num_outputs: int,
+    where: str,
+) -> list[Finding]:
+    data = from_data(shape, num_outputs)
+    findings = catalog.check_options(factory, options, where, supplied=data.keys())
+    findings += _unsuitable(name, catalog.parameters(factory).keys() - options.keys(), shape, where)
+    if name in MODELS:
+        findings += _contradictions(options, data, where)
+        findings += [replace(finding, where=where) for finding in image_size.check_family(name, options, shape)]
+    return findings
+
+
+def _check_own(own: Mapping[str, Any], where: str) -> list[Finding]:
+    return [
+        Finding("wrong-type", "error", f"{where}.{key}", f"got {value!r}", f"expected {_EXPECTED[key]}")
+        for key, value in own.items()
+        if value is not None and not catalog.fits(value, OWN_OPTIONS[key])
+    ]
+
+
+def _supplied(
+    name: str, known: Mapping[str, Any], options: Mapping[str, Any], data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the factory gets from the data."""
+    supplied = {key: value for key, value in data.items() if key in known and key not in options}
+    package = name.partition(":")[0].partition(".")[0]
+    takes_more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    if name in MODELS or not takes_more or options.get("weights") is not None:
+        return supplied  # torchvision's own weights decide the number of classes
+    keywords = {key: data[source] for key, source in _KEYWORDS.get(package, {}).items() if source in data}
+    return {**supplied, **{key: value for key, value in keywords.items() if key not in options}}
 
 
 def from_data(input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""A classifier of sequences."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from torchwork.types import Finding, InputError
+
+
+class LSTM(nn.Module):
+    """An LSTM over the sample, and a linear layer on its last state.
+
+    What a sequence is follows from the shape of a sample: ``[steps, features]`` as it is; ``[steps]`` one feature a
+    step; an image ``[channels, height, width]`` row by row, from the top, with the values of all channels as features.
+
+    Shapes: [B, *input_shape] to [B, num_classes].
+
+    Source: Hochreiter, Schmidhuber: "Long short-term memory", 1997.
+
+    Args:
+        input_shape: Shape of one sample.
+        num_classes: Outputs a sample.
+        hidden_size: Values of the state, in each direction.
+        num_layers: LSTMs on top of each other.
+        bidirectional: Whether a second LSTM reads from the end; the last states of both are joined.
+        dropout: Probability for a value between the layers and before the last one to be zero in training, below 1.
+
+    Raises:
+        InputError: a size below 1, a dropout outside [0, 1), samples of another shape.
+
+    >>> LSTM((28, 28), 10)(torch.zeros(5, 28, 28)).shape
+    torch.Size([5, 10])
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        findings = [
+            Finding("wrong-value", "error", option, f"got {value}", "expected 1 or more")
+            for option, value in (("hidden_size", hidden_size), ("num_layers", num_layers))
+            if value < 1
+        ]
+        if not 0 <= dropout < 1:
+            findings.append(
+                Finding("wrong-value", "error", "dropout", f"got {dropout}", "expected at least 0, below 1")
+            )
+        if len(input_shape) not in (1, 2, 3):
+            message = f"LSTM reads samples of shape [steps, features], these have the shape {list(input_shape)}"
+            findings.append(Finding("unsuitable-model", "error", "", message, "take a model for such data"))
+        if findings:
+            raise InputError(findings)
+        axes = tuple(input_shape)
+        features = 1 if len(axes) == 1 else axes[1] if len(axes) == 2 else math.prod((axes[0], axes[2]))
+        between = dropout if num_layers > 1 else 0.0
+        self.lstm = nn.LSTM(
+            features, hidden_size, num_layers, batch_first=True, dropout=between, bidirectional=bidirectional
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 2:
+            x = x.unsqueeze(-1)
+        elif x.dim() == 4:
+            x = x.transpose(1, 2).flatten(2)
+        _, (state, _) = self.lstm(x)
+        last = torch.cat([state[-2], state[-1]], 1) if self.lstm.bidirectional else state[-1]
+        return self.fc(self.dropout(last))
