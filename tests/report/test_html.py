@@ -6,8 +6,8 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
-from made_run import classification, regression
 
+from report.made_run import classification, regression
 from torchwork import rundir
 from torchwork.report import facts, html
 from torchwork.training.loop import improves

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from sklearn import metrics
 
 from torchwork.report import plots
+from torchwork.report.names import label
 from torchwork.report.plots import style, svg
 from torchwork.report.plots.confusion import confusion_matrix, counts
 from torchwork.report.plots.history import curves
@@ -221,10 +222,10 @@ def test_svg_keeps_its_words_as_text():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_plain_text(name):
-    metric = style.label(f"f1_{name}".replace("_", " "))
+    metric = label(f"f1_{name}".replace("_", " "))
     figures = [
-        (style.label(name, 24), confusion_matrix([name, "other"], [name, name], [name, "other"])),
-        (style.label(name, 40), predicted_against_true([1.0, 2.0], [1.0, 2.0], names=[name])),
+        (label(name, 24), confusion_matrix([name, "other"], [name, name], [name, "other"])),
+        (label(name, 40), predicted_against_true([1.0, 2.0], [1.0, 2.0], names=[name])),
         (metric, curves({"epoch": [1, 2], f"val_f1_{name}": [1.0, 2.0]})),
     ]
     for words, figure in figures:
@@ -267,14 +268,14 @@ def test_the_settings_of_the_caller_do_not_change_a_plot():
 
 def test_no_pyplot_and_no_torch_are_loaded():
     heavy = ("matplotlib.pyplot", "torch", "sklearn", "pandas")
-    code = f"import sys, torchwork.report.html; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, torchwork.report.drawings; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_labels_are_one_line_that_xml_can_hold_and_no_longer_than_asked():
-    assert style.label("two\nlines\tof  text") == "two lines of text"
-    assert style.label("\x07bell") == "\ufffdbell"
-    assert style.label("\ud800") == "?"
-    assert len(style.label("x" * 300)) == 24
-    assert style.label("") == "(empty)"
+    assert label("two\nlines\tof  text") == "two lines of text"
+    assert label("\x07bell") == "\ufffdbell"
+    assert label("\ud800") == "?"
+    assert len(label("x" * 300)) == 24
+    assert label("") == "(empty)"

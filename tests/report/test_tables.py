@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_run import classification
 from sklearn.metrics import precision_recall_fscore_support
 
+from report.made_run import classification
 from torchwork.report import facts, tables
 from torchwork.report.facts import Predictions
 

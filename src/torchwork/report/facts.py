@@ -54,6 +54,11 @@ class Facts:
         return bool(self.metrics)
 
     @property
+    def shown(self) -> Predictions | None:
+        """The predictions that are drawn: those of test, or of val where there is no test."""
+        return next((self.predictions[split] for split in ("test", "val", "train") if split in self.predictions), None)
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch whose weights were kept, by the monitored column of the history; None where that is not known."""
         train = _mapping(self.config.get("train"))

@@ -5,31 +5,14 @@ from __future__ import annotations
 import shlex
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from torchwork import durable, rundir
-from torchwork.report import summary, tables
-from torchwork.report.facts import Facts, Predictions, read
-from torchwork.report.plots import style, svg
-from torchwork.report.plots.confusion import confusion_matrix
-from torchwork.report.plots.history import curves
-from torchwork.report.plots.residuals import predicted_against_true
+from torchwork.report import names, summary, tables
+from torchwork.report.facts import Facts, read
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-class Plot(NamedTuple):
-    """A plot on the page: the file that it is saved as, its heading, what to see in it, and the SVG element."""
-
-    file: str
-    title: str
-    caption: str
-    element: Markup
-    wide: bool
+    from torchwork.report.drawings import Drawing
 
 
 def write(run_directory: Path | str) -> Path:
@@ -41,81 +24,45 @@ def write(run_directory: Path | str) -> Path:
     Raises:
         InputError: there is no run at that path.
     """
+    from torchwork.report import drawings  # loads matplotlib, which only those who draw shall wait for
+
     facts = read(Path(run_directory))
-    plots = _plots(facts)
     path = facts.directory / rundir.REPORT
-    durable.write_file(path, render(facts, plots))
+    durable.write_file(path, render(facts, drawings.draw(facts)))
     return path
 
 
-def render(facts: Facts, plots: list[Plot]) -> str:
+def render(facts: Facts, plots: list[Drawing]) -> str:
     """Return the page as text."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters.update(figure=tables.figure, shortened=lambda name: style.label(name, 80))
+    environment.filters.update(figure=tables.figure, shortened=lambda name: names.label(name, 80))
     package = resources.files("torchwork.report")
     template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
-    shown = _shown(facts)
-    names = tables.classes(facts, shown) if shown and not shown.names else []
-    class_rows = tables.class_rows(shown, names) if shown and names else []
+    classified = facts.shown if facts.shown and not facts.shown.names else None
+    class_rows = tables.class_rows(classified, tables.classes(facts, classified)) if classified else []
     return template.render(
         css=Markup(package.joinpath("page.css").read_text(encoding="utf-8")),
         facts=facts,
         name=str(facts.config.get("name") or facts.directory.name),
         sentences=summary.sentences(facts),
         headlines=summary.headlines(facts),
-        plots=plots,
+        plots=[plot._replace(element=Markup(plot.element)) for plot in plots],
         metrics=tables.metrics(facts),
-        shown=shown,
+        shown=facts.shown,
         class_rows=class_rows[: tables.MOST_ROWS],
         class_rows_left_out=max(0, len(class_rows) - tables.MOST_ROWS),
-        confusions=tables.confusions(shown) if shown and names else [],
+        confusions=tables.confusions(classified) if classified else [],
         class_counts=tables.class_counts(facts),
         most_rows=tables.MOST_ROWS,
         data_rows=_data_rows(facts),
         environment_rows=tables.flat(facts.environment),
         commands=_commands(facts),
     )
-
-
-def _shown(facts: Facts) -> Predictions | None:
-    """Return the predictions that are drawn: those of test, or of val where there is no test."""
-    return next((facts.predictions[split] for split in ("test", "val", "train") if split in facts.predictions), None)
-
-
-def _plots(facts: Facts) -> list[Plot]:
-    plots = []
-    if len(facts.history.get("epoch", ())):
-        figure = curves(facts.history, best=facts.best_epoch)
-        caption = (
-            "The training loss is the mean over the epoch's batches, with dropout and augmentation, while the weights "
-            "move; the validation values are taken after the epoch. The dashed line marks the epoch whose weights were "
-            "kept."
-        )
-        plots.append(_saved(facts, "curves", "Training", caption, figure))
-    shown = _shown(facts)
-    if shown is not None and shown.names:
-        figure = predicted_against_true(shown.target, shown.prediction, names=shown.names)
-        caption = f"Each point is one of the {len(shown):,} {shown.split} samples. On the line the prediction is right."
-        plots.append(_saved(facts, f"predicted_against_true-{shown.split}", "Predicted against true", caption, figure))
-    elif shown is not None:
-        figure = confusion_matrix(shown.target, shown.prediction, tables.classes(facts, shown))
-        caption = (
-            f"The {len(shown):,} {shown.split} samples: each row is a true class, each column what it was taken for, "
-            "and a share is that of its row. The stronger a colour, the larger the share; blue is right, red is wrong."
-        )
-        plots.append(_saved(facts, f"confusion_matrix-{shown.split}", "Confusion matrix", caption, figure))
-    return plots
-
-
-def _saved(facts: Facts, file: str, title: str, caption: str, figure: Figure) -> Plot:
-    document = svg.text(figure, file)
-    folder = facts.directory / rundir.PLOTS
-    folder.mkdir(exist_ok=True)
-    durable.write_file(folder / f"{file}.svg", document)
-    wide = figure.get_figwidth() > 6.5
-    return Plot(f"{rundir.PLOTS}/{file}.svg", title, caption, Markup(svg.inline(document, f"{title}. {caption}")), wide)
 
 
 def _data_rows(facts: Facts) -> list[tuple[str, str]]:

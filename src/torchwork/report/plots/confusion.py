@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from torchwork.report.names import inches, label
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ def confusion_matrix(targets: Sequence[Any], predictions: Sequence[Any], classes
     rates = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
     num = max(len(shown), 1)
     points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0
-    names = [style.label(name, 24 if num <= _RATES_UP_TO else 16) for name in shown]
+    names = [label(name, 24 if num <= _RATES_UP_TO else 16) for name in shown]
     with style.applied():
         left_out = len(classes) - len(shown)
         texts = _texts(matrix, rates) if num <= _COUNTS_UP_TO else {}
-        widest = max((style.text_inches(text.split("\n")[0], points) for text in texts.values()), default=0.0)
+        widest = max((inches(text.split("\n")[0], points) for text in texts.values()), default=0.0)
         if num <= _RATES_UP_TO:
-            widest = max(widest, style.text_inches("100%", points))
+            widest = max(widest, inches("100%", points))
         figure, axes = _canvas(names, num, points, cell=widest + 0.03, titled=left_out > 0)
         axes.imshow(_colours(rates), interpolation="none", aspect="equal", extent=(-0.5, num - 0.5, num - 0.5, -0.5))
         _label(axes, names, points)
@@ -95,7 +96,7 @@ def _shown(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence
 
 def _canvas(names: list[str], num: int, points: float, *, cell: float, titled: bool) -> tuple[Figure, Axes]:
     """Lay the figure out by hand: the width of names in scripts that matplotlib's font lacks is not known to it."""
-    name_inches = max((style.text_inches(name, points) for name in names), default=0.3)
+    name_inches = max((inches(name, points) for name in names), default=0.3)
     left, right, top = name_inches + 0.45, 0.1, 0.35 if titled else 0.1
     below = (name_inches if _turned(names, num, points) else 0.2) + 0.3
     side = max(style.WIDTH - left - right, num * points * 1.5 / 72, num * cell, 2.2)
@@ -106,7 +107,7 @@ def _canvas(names: list[str], num: int, points: float, *, cell: float, titled: b
 
 def _turned(names: list[str], num: int, points: float) -> bool:
     cell = max(style.WIDTH - 1.2, 2.2) / num
-    return any(style.text_inches(name, points) > cell * 0.95 for name in names)
+    return any(inches(name, points) > cell * 0.95 for name in names)
 
 
 def _colours(rates: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from torchwork.report.names import label
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str]
 
 
 def _title(names: Sequence[str], output: int, num: int, not_finite: int, left_out: int) -> str:
-    said = [style.label(names[output], 40) if output < len(names) else f"output {output}" if num > 1 else "all samples"]
+    said = [label(names[output], 40) if output < len(names) else f"output {output}" if num > 1 else "all samples"]
     if not_finite:
         said.append(f"{not_finite:,} not finite, left out")
     if left_out and output == num - 1:

@@ -1,8 +1,7 @@
-"""How every plot looks: colours that colour-blind people tell apart (Okabe and Ito, 2008), sizes, and safe labels."""
+"""How every plot looks: colours that colour-blind people tell apart (Okabe and Ito, 2008), and sizes."""
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,29 +75,6 @@ def applied(**settings: Any) -> Iterator[None]:
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
         yield
-
-
-def label(name: object, limit: int = 24) -> str:
-    """Return a name from the data as one line that XML can hold, its middle left out where it is long.
-
-    >>> label("a\\tb\\x00")
-    'a b\ufffd'
-    >>> label("a very long name indeed", 11)
-    'a ver…ndeed'
-    """
-    text = str(name).encode("utf-8", "replace").decode()
-    text = " ".join(text.split())
-    text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs", "Cn") else c for c in text)
-    if len(text) <= limit:
-        return text or "(empty)"
-    kept = limit - 1
-    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-
-
-def text_inches(text: str, points: float = FONT_POINTS) -> float:
-    """Return about how wide a text is, Chinese and other wide characters counted in full."""
-    ems = sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.62 for c in text)
-    return ems * points / 72
 
 
 def plain(texts: list[Text]) -> None:
