@@ -28,6 +28,10 @@ _ORIENTATION = 0x0112
 # The end marks of the two usual formats. A file that lacks its own was cut off; neither can occur inside coded pixels.
 _END = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _TAIL = 4096
+# EXIF stands in a segment of at most 64 KiB before the coded pixels, which others of that size may precede.
+_HEAD = 1 << 18
+_EXIF = b"Exif\x00"
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 class UnreadableError(Exception):
@@ -76,18 +80,33 @@ def header(path: Path) -> Header:
     A file that lacks its format's end mark, and any format but JPEG and PNG, is decoded to see whether it can be.
     """
     try:
-        with open(path, "rb") as file, Image.open(file) as image:
-            width, height = image.size
-            if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
-                width, height = height, width
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+            found = _jpeg_header(head) if head[:2] == b"\xff\xd8" else None
+            mark: bytes | None = _END["JPEG"]
+            if found is None:
+                with Image.open(file) as image:
+                    width, height = image.size
+                    turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+                    found = Header(width, height) if turned else Header(height, width)
+                    mark = _END.get(image.format or "")
             file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL))
-            mark = _END.get(image.format or "")
             whole = mark is not None and mark in file.read()
     except Exception as error:
         raise UnreadableError(_reason(error)) from error
     if not whole:
         decode(path)
-    return Header(height, width)
+    return found
+
+
+def _jpeg_header(head: bytes) -> Header | None:
+    """Return the size from the first bytes of a JPEG without EXIF; a tenth of Pillow's time. Else None."""
+    if _EXIF in head:
+        return None
+    try:
+        return Header(*simplejpeg.decode_jpeg_header(head)[:2])
+    except ValueError:
+        return None
 
 
 def _reason(error: Exception) -> str:
@@ -104,18 +123,11 @@ def _jpeg(data: bytes, size: tuple[int, int] | None) -> np.ndarray | None:
         space = simplejpeg.decode_jpeg_header(data)[2]
         if space not in ("Gray", "YCbCr", "RGB"):
             return None
-        # EXIF stands before the coded pixels, in a segment of at most 64 KiB that may follow others.
-        turn = _orientation(data) if b"Exif\x00" in data[: 1 << 18] else 1
-        height, width = size or (0, 0)
-        if turn in (5, 6, 7, 8):
-            height, width = width, height
-        pixels = (
-            simplejpeg.decode_jpeg(
-                data, "GRAY" if space == "Gray" else "RGB", min_height=height, min_width=width, min_factor=1
-            )
-            if size
-            else simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
-        )
+        turn = _orientation(data) if _EXIF in data[:_HEAD] else 1
+        height, width = (0, 0) if size is None else size[::-1] if turn in _SIDEWAYS else size
+        factor = 1 if size is None else 2  # other scales than 1/2, 1/4 and 1/8 take longer than they save
+        colours = "GRAY" if space == "Gray" else "RGB"
+        pixels = simplejpeg.decode_jpeg(data, colours, min_height=height, min_width=width, min_factor=factor)
     except ValueError:
         return None
     return _turned(pixels, turn)
@@ -128,7 +140,7 @@ def _orientation(data: bytes) -> int:
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Apply an EXIF orientation to [H, W, C]."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _SIDEWAYS:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]

@@ -28,37 +28,41 @@ class ImageFolder(ImageFiles):
         root: The folder, or ``{train: folder, val: folder, test: folder}``.
         mode: RGB (three channels) or L (grey), whatever the files are.
         ignore: Patterns of files to pass over, as ``*.txt`` or ``notes/*``.
+        reduced: Let JPEGs be decoded at 1/2, 1/4 or 1/8 where Resize to [h, w] comes first: faster, other pixel values.
 
     Raises:
         InputError: a missing path, an empty folder, one class only, files that are no images, unreadable images.
     """
 
-    def __init__(self, root: str | dict[str, str], mode: decode.Mode = "RGB", ignore: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str | dict[str, str],
+        mode: decode.Mode = "RGB",
+        ignore: list[str] | None = None,
+        reduced: bool = False,
+    ) -> None:
         roots, findings = _roots(root)
-        found: list[tuple[Path, str, str, str | None]] = []  # path, name, class, split
+        paths, names, labels, parts = [], [], [], []
         for part, (folder, prefix) in roots.items():
-            for label, path, problem in _class_files(folder, ignore or [], "root"):
-                if problem is not None:
-                    findings.append(problem)
-                elif path is not None:
-                    name = f"{prefix}{path.relative_to(folder).as_posix()}"
-                    found.append((path, name, label, part or None))
-        labels = {label for _, _, label, part in found if part in (None, "train")}
-        if not findings and len(labels) < 2:
-            message = (
-                f"{root} has one class only ({', '.join(labels)})" if labels else f"{root} has no images to train on"
-            )
+            found, wrong = _class_files(folder, ignore or [])
+            findings += wrong
+            for label, path in found:
+                paths.append(path)
+                names.append(prefix + path.relative_to(folder).as_posix())
+                labels.append(label)
+                parts.append(part)
+        train = sorted({label for label, part in zip(labels, parts, strict=True) if part in ("", "train")})
+        if not findings and len(train) < 2:
+            what = f"has one class only ({train[0]})" if train else "has no images to train on"
             fix = "expected at least two class folders: root/cat/1.jpg, root/dog/1.jpg"
-            findings.append(Finding("one-class" if labels else "no-samples", "error", "root", message, fix))
+            code = "one-class" if train else "no-samples"
+            findings.append(Finding(code, "error", "root", f"{root} {what}", fix))
         if findings:
             raise InputError(findings)
-        parts = np.array([part for *_, part in found], object)
-        given = None
-        if "" not in roots:
-            given = {part: np.flatnonzero(parts == part) for part in roots}
-        targets = np.array([label for _, _, label, _ in found], object)
-        paths, names = [path for path, *_ in found], [name for _, name, *_ in found]
-        super().__init__(paths, names, targets, Schema("image", "class"), given, mode)
+        at = np.array(parts, object)
+        given = None if "" in roots else {part: np.flatnonzero(at == part) for part in roots}
+        targets = np.array(labels, object)
+        super().__init__(paths, names, targets, Schema("image", "class"), given, mode, reduced)
 
 
 def _roots(root: str | Mapping[str, str]) -> tuple[dict[str, tuple[Path, str]], list[Finding]]:
@@ -69,9 +73,8 @@ def _roots(root: str | Mapping[str, str]) -> tuple[dict[str, tuple[Path, str]], 
     findings = _no_folder(folder, "root")
     if findings:
         return {}, findings
-    below = [Path(entry) for entry in _visible(folder) if entry.is_dir()]
     by_part: dict[str, list[Path]] = {}
-    for path in below:
+    for path in (path for path, is_folder in _visible(folder) if is_folder):
         by_part.setdefault(columns.part_of(path.name) or "", []).append(path)
     if "train" in by_part and "" not in by_part:
         twice = [named([path.name for path in paths]) for paths in by_part.values() if len(paths) > 1]
@@ -79,7 +82,7 @@ def _roots(root: str | Mapping[str, str]) -> tuple[dict[str, tuple[Path, str]], 
             message = f"{folder} has two folders for one split: {'; '.join(twice)}"
             return {}, [Finding("two-splits", "error", "root", message, "keep one of them")]
         return {part: (paths[0], f"{paths[0].name}/") for part, paths in by_part.items()}, []
-    if "train" in by_part and not any(path.is_file() for path in _visible(by_part["train"][0])):
+    if "train" in by_part and all(is_folder for _, is_folder in _visible(by_part["train"][0])):
         others = named([path.name for path in by_part[""]])
         message = f"{folder} has a folder train that holds folders only, beside {others}"
         fix = "keep either split folders or class folders there, or give root: {train: ..., val: ..., test: ...}"
@@ -108,10 +111,14 @@ def _no_folder(folder: Path, where: str) -> list[Finding]:
     return [Finding("missing-path", "error", where, f"{folder} {found}", "give the path of a folder of images")]
 
 
-def _visible(folder: Path) -> list[Path]:
-    """Return what a folder holds, sorted, without what systems leave there."""
-    entries = (entry.name for entry in os.scandir(folder))
-    return [folder / name for name in sorted(entries) if not name.startswith(".") and name.lower() not in SIDE_FILES]
+def _visible(folder: Path) -> list[tuple[Path, bool]]:
+    """Return what a folder holds and whether it is a folder, sorted by name, without what systems leave there."""
+    entries = sorted((entry.name, entry.is_dir()) for entry in os.scandir(folder))
+    return [
+        (folder / name, is_folder)
+        for name, is_folder in entries
+        if not name.startswith(".") and name.lower() not in SIDE_FILES
+    ]
 
 
 def _files(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
@@ -119,8 +126,8 @@ def _files(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in seen:
         return
-    for path in _visible(folder):
-        if path.is_dir():
+    for path, is_folder in _visible(folder):
+        if is_folder:
             yield from _files(path, seen | {real})
         else:
             yield path
@@ -135,35 +142,37 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in decode.EXTENSIONS
 
 
-def _class_files(folder: Path, ignore: list[str], where: str) -> Iterator[tuple[str, Path | None, Finding | None]]:
-    """Yield (class, image, None) for each image below class folders, and ("", None, finding) for what is wrong."""
+def _class_files(folder: Path, ignore: list[str]) -> tuple[list[tuple[str, Path]], list[Finding]]:
+    """Return (class, image) for each image below class folders, and what is wrong with the rest."""
 
     def ignored(path: Path) -> bool:
         texts = (path.name, path.relative_to(folder).as_posix())
         return any(fnmatch.fnmatchcase(text, pattern) for text in texts for pattern in ignore)
 
+    found: list[tuple[str, Path]] = []
     strange, loose, empty = [], [], []
-    for entry in _visible(folder):
-        files = [path for path in (_files(entry) if entry.is_dir() else [entry]) if not ignored(path)]
+    for entry, is_folder in _visible(folder):
+        files = [path for path in (_files(entry) if is_folder else [entry]) if not ignored(path)]
         strange += [path for path in files if not is_image(path)]
         images = [path for path in files if is_image(path)]
-        if not entry.is_dir():
+        if not is_folder:
             loose += images
-            continue
-        if not images:
+        elif images:
+            found += [(entry.name, path) for path in images]
+        else:
             empty.append(entry.name)
-        for path in images:
-            yield entry.name, path, None
+    findings = []
     for paths, code, said, fix in (
         (strange, "not-an-image", "files are no images", "remove them, or name them in ignore, as ignore: ['*.txt']"),
         (loose, "no-class", "images lie in no class folder", "move each into the folder of its class"),
     ):
         if paths:
             shown = named([path.relative_to(folder).as_posix() for path in paths])
-            yield "", None, Finding(code, "error", where, f"{len(paths)} {said} in {folder}: {shown}", fix)
+            findings.append(Finding(code, "error", "root", f"{len(paths)} {said} in {folder}: {shown}", fix))
     if empty:
         message = f"{len(empty)} class folders of {folder} have no images: {named(empty)}"
-        yield "", None, Finding("empty-class", "error", where, message, "add images or remove the folders")
+        findings.append(Finding("empty-class", "error", "root", message, "add images or remove the folders"))
+    return found, findings
 
 
 class ImageCSV(ImageFiles):
@@ -177,6 +186,7 @@ class ImageCSV(ImageFiles):
         split_column: A column that says train, val or test, where there is one.
         kind: Whether the target is a class or a number; guessed where left out: floats are numbers, all else classes.
         mode: RGB (three channels) or L (grey), whatever the files are.
+        reduced: Let JPEGs be decoded at 1/2, 1/4 or 1/8 where Resize to [h, w] comes first: faster, other pixel values.
         header: Whether the first line names the columns; where not, they are named 0, 1 and so on.
 
     Raises:
@@ -192,6 +202,7 @@ class ImageCSV(ImageFiles):
         split_column: str | None = None,
         kind: columns.Kind | None = None,
         mode: decode.Mode = "RGB",
+        reduced: bool = False,
         header: bool = True,
     ) -> None:
         frame = columns.read_csv(Path(annotations), "annotations", header)
@@ -220,4 +231,4 @@ class ImageCSV(ImageFiles):
         given = columns.splits_of(frame[split_column], "split_column") if split_column else None
         names = columns.texts_of(frame[file_column]).tolist()
         schema = Schema("image", kind, target_names=(target_column,) if kind == "number" else ())
-        super().__init__([folder / name for name in names], names, targets, schema, given, mode)
+        super().__init__([folder / name for name in names], names, targets, schema, given, mode, reduced)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchwork import rng
 from torchwork.data import AUGMENTS
 from torchwork.data.component import construct
-from torchwork.types import Finding, InputError, Schema
+from torchwork.types import Finding, InputError
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Augmentation:
         return rng.keys(seed, "augment", self.place, self.name, epoch, ids)
 
     def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
+        """Return the augmented images [B, C, H, W].
+
+        Raises:
+            InputError: the samples are no images, or of a size that the operation cannot take.
+        """
+        if not isinstance(images, Tensor) or images.dim() != 4:
+            message = f"{self.name} is for images [C, H, W], the samples are not"
+            raise InputError(Finding("misfit", "error", self.where, message, "remove it"))
         try:
             return self.operation(images, keys)
         except ValueError as error:
@@ -38,16 +46,14 @@ class Augmentation:
         return repr(self.operation)
 
 
-def build(
-    specs: Sequence[Mapping[str, Any]], where: str = "data.augment", schema: Schema | None = None
-) -> list[Augmentation]:
+def build(specs: Sequence[Mapping[str, Any]], where: str = "data.augment") -> list[Augmentation]:
     """Return the augmentations of a config, in its order.
 
     A name is one of the catalog, or the import path of a class whose objects take (images [B, C, H, W], keys uint64
     [B]) and return images.
 
     Raises:
-        InputError: an unknown name or option, a value out of range, or data (``schema``) that are rows of a table.
+        InputError: an unknown name or option, or a value out of range.
 
     >>> build([{"name": "RandomHorizontalFlip", "p": 0.25}])
     [RandomHorizontalFlip(p=0.25)]
@@ -59,9 +65,6 @@ def build(
         findings += wrong
         if not wrong:
             built.append(Augmentation(operation, place, spec["name"], at))
-        if not wrong and schema is not None and schema.inputs == "table":
-            message = f"{spec['name']} is for images, the samples are rows of a table"
-            findings.append(Finding("misfit", "error", at, message, "remove it"))
     if findings:
         raise InputError(findings)
     return built
