@@ -9,6 +9,9 @@ from torchwork.report.facts import Facts
 from torchwork.report.tables import duration, figure
 
 
+_LEADING = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "mae", "rmse", "r2")
+
+
 class Headline(NamedTuple):
     """One number that is shown large, with a word on what it is of."""
 
@@ -40,8 +43,7 @@ def headlines(facts: Facts) -> list[Headline]:
     if split is not None:
         size = _size(facts, split)
         note = f"on {split}, {size:,} samples" if size else f"on {split}"
-        ordered = sorted(facts.metrics[split].items(), key=lambda item: item[0] == "loss")
-        found += [Headline(name.replace("_", " "), figure(value), note) for name, value in ordered[:4]]
+        found += [Headline(name.replace("_", " "), figure(value), note) for name, value in _leading(facts, split)]
     if facts.best_epoch is not None:
         found.append(Headline("best epoch", str(facts.best_epoch), f"of {_epochs(facts)} run"))
     if "parameters" in facts.model:
@@ -60,10 +62,18 @@ def sentences(facts: Facts) -> list[str]:
         said.append(_broke_off(facts))
     split = headline_split(facts)
     if split is not None and facts.metrics[split]:
-        numbers = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in facts.metrics[split].items())
+        numbers = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in _leading(facts, split))
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
         said.append(f"The weights{chosen} give on {split}: {numbers}.")
     return [sentence for sentence in said if sentence]
+
+
+def _leading(facts: Facts, split: str) -> list[tuple[str, Any]]:
+    """Return the four metrics of a split that say most, the others only where these are not there."""
+    metrics = facts.metrics[split]
+    names = [name for name in _LEADING if name in metrics]
+    names += [name for name in metrics if name not in _LEADING and name != "loss"]
+    return [(name, metrics[name]) for name in [*names, *(["loss"] if "loss" in metrics else [])][:4]]
 
 
 def _what(facts: Facts) -> str:

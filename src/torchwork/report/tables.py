@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torchwork.report.facts import Facts, Predictions
 
 MOST_ROWS = 200
+_OF_A_CLASS = ("precision/", "recall/", "f1/", "support/")
 
 
 class ClassRow(NamedTuple):
@@ -67,9 +68,9 @@ def confusions(predictions: Predictions, most: int = 10) -> list[Confusion]:
 
 
 def metrics(facts: Facts) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Return the splits, and for each metric its name and its value on each split."""
+    """Return the splits, and for each metric its name and its value on each split; those of one class stand apart."""
     splits = list(facts.metrics)
-    names = list(dict.fromkeys(name for split in splits for name in facts.metrics[split]))
+    names = list(dict.fromkeys(n for split in splits for n in facts.metrics[split] if not n.startswith(_OF_A_CLASS)))
     return splits, [(name, [figure(facts.metrics[split].get(name)) for split in splits]) for name in names]
 
 

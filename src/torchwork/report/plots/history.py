@@ -89,6 +89,8 @@ def _rate(axes: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
     axes.plot(epochs, rates, color=style.GREEN, marker="o" if len(epochs) <= 30 else "", markersize=3)
     if _spans([rates]):
         style.logarithmic(axes)
+    else:
+        axes.set_ylim(bottom=0, top=1.15 * max(float(np.nanmax(rates)), 1e-12))
     axes.set_title("learning rate")
 
 
