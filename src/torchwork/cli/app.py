@@ -27,7 +27,7 @@ app = typer.Typer(
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML, TOML or JSON file.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Changes to the config, as train.epochs=20."),
+    typer.Argument(metavar="SECTION.KEY=VALUE", help="Changes to the config, as train.epochs=20."),
 ]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run, as runs/digits/1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
@@ -81,7 +81,7 @@ def train(
 
 @app.command()
 def check(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Check a config, try a few steps, and print the plan; nothing is written."""
+    """Check a config, try a few steps, print the plan."""
     with reporting(config, overrides or ()):
         from torchwork.config import load
 
@@ -94,7 +94,7 @@ def check(config: ConfigFile, overrides: Overrides = None) -> None:
 
 @app.command()
 def resume(run: RunDirectory, quiet: Quiet = False) -> None:
-    """Go on with a run that was stopped, to the result that it would have had."""
+    """Go on with a run that was stopped."""
     with reporting():
         from torchwork import rundir
 
@@ -114,7 +114,7 @@ def evaluate(
         list[str] | None, typer.Option("--split", "-s", metavar="NAME", help="train, val or test; may be repeated.")
     ] = None,
 ) -> None:
-    """Evaluate a run's model on its own data again; write its predictions, metrics and report anew."""
+    """Evaluate a run's model on its own data again."""
     with reporting():
         from torchwork import rundir
 
@@ -128,14 +128,12 @@ def evaluate(
 @app.command()
 def predict(
     run: RunDirectory,
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILES...", help="Images or folders of them, CSV files, .npz.")
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Images or folders of them, CSV files, .npz.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write them.")] = Path(
         "predictions.csv"
     ),
 ) -> None:
-    """Predict new samples; print and write the prediction of each, with its probability where there are classes."""
+    """Predict new samples with a run's model."""
     with reporting():
         from torchwork.cli.predictions import predict_files
 
@@ -144,7 +142,7 @@ def predict(
 
 @app.command()
 def report(run: RunDirectory) -> None:
-    """Write a run's report anew, from what its directory holds."""
+    """Write a run's report anew."""
     with reporting():
         from torchwork import rundir
 
@@ -158,7 +156,7 @@ def report(run: RunDirectory) -> None:
 def list_components(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="sources, transforms, models, losses, optimizers, ...")],
 ) -> None:
-    """List the components of a kind, with their options and one line each."""
+    """List the components of a kind, with their options."""
     with reporting():
         from torchwork.cli.listing import print_kind
 
@@ -167,7 +165,7 @@ def list_components(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON schema of a config, with which an editor completes and checks one."""
+    """Print the JSON schema of a config, for an editor."""
     with reporting():
         from torchwork.cli.options import print_schema
 
@@ -178,7 +176,7 @@ def schema() -> None:
 def init_config(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a CSV file, an .npz or IDX files.")],
 ) -> None:
-    """Look at data and print a commented config that trains on them as it is."""
+    """Look at data and print a config that trains on them."""
     with reporting():
         from torchwork.cli.starter import print_config
 

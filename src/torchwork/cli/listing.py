@@ -34,7 +34,7 @@ def print_kind(wanted: str) -> None:
     for found in options.describe(kind):
         print(f"{found.name}: {found.line}" if found.line else found.name)
         shown = [_option(option) for option in found.options]
-        shown += [f"{option.name} (from the data)" for option in found.follows]
+        shown += [f"{option.name} ({options.FOLLOWS[kind]})" for option in found.follows]
         shown += ["any others"] if found.free else []
         if shown:
             print(f"    {', '.join(shown)}")

@@ -23,12 +23,13 @@ _NOT_THE_USERS = {
     "layer": ("device", "dtype"),
     "loss": ("reduction", "reduce", "size_average"),
     "optimizer": ("params", "foreach", "differentiable"),
-    "schedule": ("optimizer", "last_epoch", "verbose"),
+    "schedule": ("optimizer", "last_epoch", "T_max"),
     "task": ("criterion", "classes", "target_names"),
 }
 
-# What follows from the data may still be set; what is refused when set stands in no schema.
-_SETTABLE = ("model",)
+# Of these kinds, what Torchwork passes may be set as well. What follows from where:
+FOLLOWS = {"model": "from the data", "schedule": "from the run's length"}
+_SETTABLE = ("input_shape", "in_features", "in_channels", "image_size", "num_classes", "out_features", "T_max")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _describe(kind: str, name: str) -> Described:
     aside = _NOT_THE_USERS.get(kind, ())
     plain = [p for p in known.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     options = [Option(p.name, p.annotation, p.default) for p in plain if p.name not in aside]
-    follows = [Option(p.name, p.annotation, p.default) for p in plain if p.name in aside and kind in _SETTABLE]
+    follows = [Option(p.name, p.annotation, p.default) for p in plain if p.name in aside and p.name in _SETTABLE]
     free = any(p.kind is p.VAR_KEYWORD for p in known.values())
     return Described(name, one_line(component), (*options, *_OURS.get(kind, ())), tuple(follows), free)
 
@@ -81,8 +82,9 @@ def one_line(component: Any) -> str:
     """
     text = inspect.cleandoc(component.__doc__ or "").split("\n\n")[0]
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?([^`<]*?)(?:\s*<[^`]*>)?`", r"\1", text)
+    text = re.sub(r"\\[a-z]+\{([^}]*)\}", r"\1", text)
     text = " ".join(text.replace("`", "").split())
-    sentence = re.match(r".*?[.:](?=\s|$)", text)
+    sentence = re.match(r".*?\.(?=\s|$)", text)
     line = (sentence.group() if sentence else text).rstrip(":")
     return line if len(line) <= 160 else f"{line[:157]}..."
 

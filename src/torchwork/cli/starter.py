@@ -1,0 +1,204 @@
+"""What ``torchwork init`` prints: a commented config that trains, as it is, on the data at a path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchwork.cli.look import Found, look
+from torchwork.config import load
+from torchwork.config.text import inline
+from torchwork.data import split
+from torchwork.data.source import open_source
+from torchwork.data.target import Target
+from torchwork.types import InputError, Source
+
+_UPDATES = 2500  # about as many as a small model needs
+_SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+def print_config(path: Path) -> None:
+    """Look at the data at a path and print a config for them.
+
+    Raises:
+        InputError: nothing is there that can be read, or it is not fit to train on.
+    """
+    text = write_config(path)
+    load(text if "\n" in text else f"{text}\n")
+    print(text, end="")
+
+
+def write_config(path: Path) -> str:
+    """Return a commented config for the data at a path."""
+    found = look(path)
+    source = open_source(found.source)
+    parts, remark = _choose_split(source)
+    facts = _measure(source, parts)
+    lines = [*_title(path, found, source, facts), *_data_section(found, source, parts, remark, facts)]
+    lines += _model_section(source, facts)
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Facts:
+    num_train: int
+    held_out: bool  # whether there is a val split
+    batch_size: int
+    size: tuple[int, int] | None  # of all images, where they have one size
+    resize: int | None
+    mean: float  # of the targets of train, where they are numbers
+    std: float
+
+
+def _choose_split(source: Source) -> tuple[dict[str, Any], str]:
+    """Return a split that the data can bear, and what to say about it."""
+    classes = source.schema.target == "class"
+    if source.given is not None:
+        lacking = {part: 0.15 for part in ("val", "test") if part not in source.given}
+        said = f"; cut from their train: {' and '.join(lacking)}" if lacking else ""
+        tries = [({**lacking, "by": "given"}, f"the splits that the data come with{said}")]
+    elif classes:
+        tries = [({**_SHARES, "by": "stratified"}, "every class in the same proportions")]
+    else:
+        tries = [({**_SHARES, "by": "random"}, "")]
+    alone = {"train": 1.0, "val": 0.0, "test": 0.0, "by": "random"}
+    tries.append((alone, "too few samples of each class to hold any back; so nothing tells how good the model is"))
+    for spec, remark in tries:
+        try:
+            _try_split(source, {**_SHARES, **spec})
+        except InputError:
+            if spec is alone:
+                raise
+        else:
+            return spec, remark
+    raise AssertionError("the last try returns or raises")
+
+
+def _try_split(source: Source, spec: dict[str, Any]) -> None:
+    assert source.targets is not None
+    Target.fit(source.schema, source.targets, split.split(source, spec, seed=0), source.name)
+
+
+def _measure(source: Source, parts: dict[str, Any]) -> _Facts:
+    splits = split.split(source, {**_SHARES, **parts}, seed=0)
+    train = splits["train"]
+    num_train = len(train)
+    batch_size = 16 if num_train < 500 else 32 if num_train < 2000 else 64
+    size, resize = None, None
+    if source.schema.inputs == "image":
+        sizes = _sizes(source)
+        size = (int(sizes[0, 0]), int(sizes[0, 1])) if (sizes == sizes[0]).all() else None
+        if size is None or min(size) < 16 or max(size) > 64:
+            resize = 32 if np.median(sizes.min(axis=1)) < 48 else 64
+    assert source.targets is not None
+    numbers = source.targets[train] if source.schema.target == "number" else np.zeros((1, 1))
+    held_out = "val" in splits
+    return _Facts(
+        num_train, held_out, batch_size, size, resize, float(numbers.mean()), float(numbers.std(axis=0).max())
+    )
+
+
+def _sizes(source: Source) -> np.ndarray:
+    """Return height and width of each image."""
+    sizes: np.ndarray | None = getattr(source, "sizes", None)
+    if sizes is not None:
+        return sizes
+    first = source.read(np.arange(1), epoch=0)[0][0]
+    return np.array([first.shape[-2:]], np.int64)
+
+
+def _title(path: Path, found: Found, source: Source, facts: _Facts) -> list[str]:
+    kinds = {"image": "images", "table": "rows", "array": "samples"}
+    what = f"{len(source):,} {kinds[source.schema.inputs]}"
+    if source.schema.inputs == "image":
+        what += f" of {facts.size[0]} × {facts.size[1]}" if facts.size else " of different sizes"
+    assert source.targets is not None
+    if source.schema.target == "class":
+        names = sorted({str(name) for name in source.targets.tolist()})
+        what += f", {len(names)} classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+    else:
+        what += f", to predict {', '.join(source.schema.target_names)}"
+    return [
+        f"# {what}",
+        "# what it would do: torchwork check THIS_FILE    to train: torchwork train THIS_FILE",
+        "# all that can stand here: torchwork list models (sources, transforms, losses, ...), torchwork schema",
+        f"name: {_name(path)}",
+        "seed: 0  # decides every random number: the split, the start values, the order",
+        "device: auto  # or cpu, cuda, cuda:1, mps",
+    ]
+
+
+def _name(path: Path) -> str:
+    stem = path.resolve().name.split(".")[0]
+    return inline(re.sub(r"[^\w-]+", "-", stem).strip("-")[:50] or "run")
+
+
+def _data_section(found: Found, source: Source, parts: dict[str, Any], remark: str, facts: _Facts) -> list[str]:
+    lines = ["", "data:", *(f"  # {said}" for said in found.remarks), *_source(found.source)]
+    lines.append(f"  split: {inline(parts)}{f'  # {remark}' if remark else ''}")
+    lines.append("  transform:  # the same at training, evaluation and prediction")
+    side = facts.resize
+    if side:
+        lines.append(
+            f"  # (to keep proportions: {{name: Resize, size: {side}}}, then {{name: CenterCrop, size: {side}}})"
+        )
+        lines.append(f"  - {{name: Resize, size: [{side}, {side}]}}")
+    if source.schema.categories:
+        lines.append("  - {name: OneHot, unknown: zeros}  # a text that train lacks is no error, but no column either")
+    lines.append("  - Normalize  # mean and std of the training split")
+    if source.schema.inputs == "image":
+        side = side or (facts.size[0] if facts.size and facts.size[0] == facts.size[1] else None)
+        crop = f"{{name: RandomCrop, size: {side}, padding: 4}}, " if side else ""
+        lines.append(f"  augment: []  # for training only, as [{crop}RandomHorizontalFlip]")
+    lines.append(f"  batch_size: {facts.batch_size}")
+    return lines
+
+
+def _source(component: dict[str, Any]) -> list[str]:
+    """Write the source in a line, or in a line an option where that would be long."""
+    line = f"  source: {inline(component)}"
+    if len(line) <= 110:
+        return [line]
+    return ["  source:", *(f"    {name}: {inline(value)}" for name, value in component.items())]
+
+
+def _model_section(source: Source, facts: _Facts) -> list[str]:
+    image, numbers = source.schema.inputs == "image", source.schema.target == "number"
+    steps = -(-facts.num_train // facts.batch_size)
+    epochs = max(3, min(30 if image else 100, round(_UPDATES / steps)))
+    model = "LeNet" if image else "{name: MLP, hidden: [64, 64]}"
+    others = "AlexNet, Sequential" if image else "Sequential"
+    loss = "MSELoss  # or L1Loss, SmoothL1Loss" if numbers else "CrossEntropyLoss"
+    return [
+        "",
+        f"model: {model}  # or {others}, or one of your own: package.module:attribute",
+        *(_start_of_output(facts) if numbers and not image else []),
+        f"loss: {loss}",
+        f"optimizer: {{name: Adam, lr: {0.003 if numbers else 0.001}}}",
+        "schedule: CosineAnnealingLR  # from that lr down to 0 over the run",
+        "",
+        "train:",
+        f"  epochs: {epochs}  # of {steps:,} steps each",
+        f"  patience: {20 if facts.held_out else 'null'}  # stop after so many epochs without a better val_loss",
+    ]
+
+
+def _start_of_output(facts: _Facts) -> list[str]:
+    """Let the model begin at the scale of its targets where that is far from 1: the way there is thousands of steps."""
+    if 0.3 < facts.std < 3 and abs(facts.mean) < 3:
+        return []
+    weight = {"name": "normal_", "std": _rounded(facts.std / 8)}
+    bias = {"name": "constant_", "val": _rounded(facts.mean)}
+    return [
+        "init:  # the model begins at the scale of the targets of train: at their mean, with their spread",
+        f"  output.weight: {inline(weight)}",
+        f"  output.bias: {inline(bias)}",
+    ]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
