@@ -52,13 +52,18 @@ def keys(*fields: Field) -> np.ndarray:
     return state
 
 
+@lru_cache(maxsize=256)
+def _numbers(count: int) -> np.ndarray:
+    return _mix(np.arange(1, count + 1, dtype=np.uint64))
+
+
 def uniform(key: np.ndarray, count: int) -> np.ndarray:
     """Return float64 [*key.shape, count], each in [0, 1), drawn from each key.
 
     >>> uniform(keys(0, np.arange(4)), 2).shape
     (4, 2)
     """
-    draws = _mix(np.asarray(key, np.uint64)[..., None] ^ _mix(np.arange(1, count + 1, dtype=np.uint64)))
+    draws = _mix(np.asarray(key, np.uint64)[..., None] ^ _numbers(count))
     return (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

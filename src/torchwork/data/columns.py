@@ -56,7 +56,7 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
         "low_memory": False,
     }
     try:
-        frame = pd.read_csv(path, **options, float_precision="round_trip")
+        frame = pd.read_csv(path, **options)
         frame.columns = [str(name).strip() for name in frame.columns]
         holes = [name for name, kind in frame.dtypes.items() if not is_number(kind) and frame[name].isna().any()]
         if holes:

@@ -28,7 +28,7 @@ class ImageFolder(ImageFiles):
         root: The folder, or ``{train: folder, val: folder, test: folder}``.
         mode: RGB (three channels) or L (grey), whatever the files are.
         ignore: Patterns of files to pass over, as ``*.txt`` or ``notes/*``.
-        reduced: Let JPEGs be decoded at 1/2, 1/4 or 1/8 where Resize to [h, w] comes first: faster, other pixel values.
+        reduced: Let JPEGs be decoded at half their size or less where Resize to [h, w] is first: faster, other pixels.
 
     Raises:
         InputError: a missing path, an empty folder, one class only, files that are no images, unreadable images.
@@ -186,7 +186,7 @@ class ImageCSV(ImageFiles):
         split_column: A column that says train, val or test, where there is one.
         kind: Whether the target is a class or a number; guessed where left out: floats are numbers, all else classes.
         mode: RGB (three channels) or L (grey), whatever the files are.
-        reduced: Let JPEGs be decoded at 1/2, 1/4 or 1/8 where Resize to [h, w] comes first: faster, other pixel values.
+        reduced: Let JPEGs be decoded at half their size or less where Resize to [h, w] is first: faster, other pixels.
         header: Whether the first line names the columns; where not, they are named 0, 1 and so on.
 
     Raises:
