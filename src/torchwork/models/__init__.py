@@ -49,8 +49,13 @@ INITS = {
     "calculate_gain": "torch.nn.init:calculate_gain",
 }
 
-# Every layer of torch.nn that maps one tensor to one tensor, and the recurrent ones.
+# The lecture's own layers; then every layer of torch.nn that maps one tensor to one tensor, and the recurrent ones.
 LAYERS = {
+    "Centring": "torchwork.models.layers:Centring",
+    "ParameterListDense": "torchwork.models.layers:ParameterListDense",
+    "ParameterDictDense": "torchwork.models.layers:ParameterDictDense",
+    "Correlation2d": "torchwork.models.layers:Correlation2d",
+    "Pool2d": "torchwork.models.layers:Pool2d",
     "AdaptiveAvgPool1d": "torch.nn:AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d": "torch.nn:AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d": "torch.nn:AdaptiveAvgPool3d",

@@ -133,7 +133,7 @@ def _mistakes(
         if name in state and name not in heads and value.shape != state[name].shape
     ]
     findings = []
-    if missing and unknown and len(missing) == len(state) and len(unknown) == len(given):
+    if missing and unknown and not given.keys() & state.keys():
         message = f"{path} is for another model: it has {_listed(unknown)}, the model {_listed(missing)}"
         return [Finding("other-model", "error", where, message, "name the model that the weights were saved from")]
     if missing:
