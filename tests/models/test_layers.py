@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -207,34 +208,34 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "Embedding": {"num_embeddings": 5, "embedding_dim": 3},
     "EmbeddingBag": {"num_embeddings": 5, "embedding_dim": 3},
     "Softmax": {"dim": 1},
+    "Softmax2d": {},
     "LogSoftmax": {"dim": 1},
     "Softmin": {"dim": 1},
     "Linear": {"out_features": 3},
 }
-SHAPES: dict[str, tuple[int, ...]] = {"Fold": (4 * 4, 4), "BatchNorm1d": (4, 6), "Softmax2d": (4, 6, 6)}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "Fold": (16, 4),
+    "BatchNorm1d": (4, 6),
+    "Softmax2d": (4, 6, 6),
+    "Unflatten": (4, 6),
+    "TransformerEncoderLayer": (6, 4),
+    "ParameterListDense": (6, 4),
+    "ParameterDictDense": (6, 4),
+    "Embedding": (6,),
+    "EmbeddingBag": (6,),
+}
 RETURN_TUPLES = {"LSTM", "GRU", "RNN"}
 PROCESSES_ONLY = {"SyncBatchNorm"}  # in training it runs on accelerators of several processes
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name not in RETURN_TUPLES | PROCESSES_ONLY])
 def test_every_layer_of_the_catalog_runs_in_a_sequential_and_has_the_shape_told(name: str) -> None:
-    stem = name[:-2] if name.endswith(("1d", "2d", "3d")) and name != "Softmax2d" else name
-    axes = int(name[-2]) if stem != name else 2
+    axes = int(name[-2]) if name[-2:] in ("1d", "2d", "3d") else 2
+    options = OPTIONS.get(name, OPTIONS.get(re.sub("[123]d$", "", name), {}))
     shape = SHAPES.get(name, (4, *[6] * axes))
-    if name == "Unflatten":
-        shape = (4, 6)
-    if name == "TransformerEncoderLayer":
-        shape = (6, 4)
-    if name.startswith("Embedding"):
-        shape = (6,)
-    if name.startswith("Parameter"):
-        shape = (6, 4)
-    spec = {"name": "Sequential", "layers": [{"name": name, **OPTIONS.get(stem, {})}]}
-    if stem in ("Upsampling", "Correlation"):
-        shape = (4, 6, 6)
+    spec = {"name": "Sequential", "layers": [{"name": name, **options}]}
     model = build(spec, input_shape=shape, num_outputs=3, seed=0)
-    whole = name.startswith("Embedding")
-    samples = torch.randint(0, 5, (3, *shape)) if whole else torch.rand(3, *shape)
+    samples = torch.randint(0, 5, (3, *shape)) if name.startswith("Embedding") else torch.rand(3, *shape)
     assert tuple(model(samples).shape[1:]) == output_shape(model[0], shape)  # type: ignore[index]
 
 

@@ -189,8 +189,9 @@ class Inception3(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(2048, num_classes)
         for name, module in self.named_children():
-            if name != "AuxLogits":
+            if name.startswith(("Conv2d", "Mixed")):
                 truncated_start(module, 0.1)
+        truncated_start(self.fc, 0.02)  # 0.1 in torchvision, which no norm takes away here: scores of size 4
 
     def forward(self, x: Tensor) -> Tensor | InceptionOutputs:
         if self.transform_input:

@@ -12,6 +12,7 @@ from torch import nn
 from torchwork import catalog, rng
 from torchwork.models import INITS
 from torchwork.models.named_layer import read
+from torchwork.models.ownership import owned_parameters
 from torchwork.models.seeding import seeded
 from torchwork.types import Finding, InputError
 
@@ -90,7 +91,7 @@ def plan(model: nn.Module, spec: Mapping[str, Any], where: str = "init") -> list
         for own_pattern, method, options, place in _rules(value, at, findings):
             found = [
                 Assignment(full, layer, method, options, place)
-                for full, own, layer in _parameters(model)
+                for full, own, layer in owned_parameters(model)
                 if _matches(key, own_pattern, full, own, layer)
             ]
             matched += len(found)
@@ -109,8 +110,9 @@ def plan(model: nn.Module, spec: Mapping[str, Any], where: str = "init") -> list
 
 def _rules(value: Any, where: str, findings: list[Finding]) -> Iterator[tuple[str | None, str, dict[str, Any], str]]:
     """Yield (pattern for the parameter's own name or None, method, options, place); note the mistakes."""
-    parts = {None: value} if isinstance(value, str) or "name" in value else value
-    for own_pattern, component in parts.items():
+    if not (isinstance(value, Mapping) and "name" not in value):
+        value = {None: value}
+    for own_pattern, component in value.items():
         place = where if own_pattern is None else f"{where}.{own_pattern}"
         try:
             name, options = read(component, place)
@@ -145,17 +147,6 @@ def _with_gains(options: dict[str, Any], where: str) -> tuple[dict[str, Any], li
     return replaced, findings
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield (full name, name within its layer, layer); lists and dicts of parameters belong to their owner."""
-    modules = dict(model.named_modules())
-    for full, _ in model.named_parameters():
-        path, _, own = full.rpartition(".")
-        while isinstance(modules[path], nn.ParameterList | nn.ParameterDict) and path:
-            path, _, part = path.rpartition(".")
-            own = f"{part}.{own}"
-        yield full, own, modules[path]
-
-
 def _matches(key: str, own_pattern: str | None, full: str, own: str, layer: nn.Module) -> bool:
     types = {kind.__name__ for kind in type(layer).__mro__[:-2]}  # not Module, not object
     if key not in types and not fnmatchcase(full, key):
@@ -166,8 +157,8 @@ def _matches(key: str, own_pattern: str | None, full: str, own: str, layer: nn.M
 
 
 def _unmatched(model: nn.Module, key: str, own_pattern: str | None, where: str) -> Finding:
-    types = {type(layer).__name__ for _, _, layer in _parameters(model)}
-    names = {full for full, _, _ in _parameters(model)}
+    types = {type(layer).__name__ for _, _, layer in owned_parameters(model)}
+    names = {full for full, _, _ in owned_parameters(model)}
     fix = catalog.suggestion(key, types | names) if own_pattern is None else ""
     kinds = f"layers with parameters: {', '.join(sorted(types))}"
     return Finding("matches-nothing", "error", where, "matches no parameter of the model", fix or kinds)

@@ -29,7 +29,10 @@ def output_shape(layer: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, .
         output = functional_call(layer, state, (samples,))
     if not isinstance(output, torch.Tensor):
         raise TypeError(f"{type(layer).__name__} gives a {type(output).__name__}, no tensor")
-    return tuple(output.shape[1:])
+    shape = tuple(output.shape[1:])
+    if 0 in shape and 0 not in input_shape:  # the meta device is less strict here than the others
+        raise ValueError(f"nothing is left: the output has the shape {list(shape)}")
+    return shape
 
 
 def _state(layer: nn.Module) -> list[tuple[str, torch.Tensor]]:

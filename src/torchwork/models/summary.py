@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_HOLDERS = (nn.ParameterList, nn.ParameterDict)  # called by nobody: their parameters are shown with their owner
+from torchwork.models.ownership import HOLDERS
 
 
 def num_parameters(model: nn.Module, *, trainable: bool = False) -> int:
@@ -58,9 +58,9 @@ def layer_table(model: nn.Module, inputs: Any) -> list[dict[str, Any]]:
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in model.named_modules():
-        if isinstance(module, _HOLDERS):
+        if isinstance(module, HOLDERS):
             continue
-        children = [child for child in module.children() if not isinstance(child, _HOLDERS)]
+        children = [child for child in module.children() if not isinstance(child, HOLDERS)]
         if not children or next(_own(module), None) is not None:
             yield name or type(module).__name__, module
 
@@ -68,7 +68,7 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _own(module: nn.Module) -> Iterator[nn.Parameter]:
     yield from module.parameters(recurse=False)
     for child in module.children():
-        if isinstance(child, _HOLDERS):
+        if isinstance(child, HOLDERS):
             yield from child.parameters()
 
 
