@@ -81,6 +81,9 @@ def load(name: str, catalog: Catalog, kind: str, where: str) -> Any:
         message = f"cannot import {module_name!r}: {error}"
         fix = "name a module that can be imported from here or is installed"
         raise InputError(Finding("import-failed", "error", where, message, fix)) from error
+    except Exception as error:  # another's module runs at its import, and may fail in any way
+        message = f"importing {module_name!r} fails: {type(error).__name__}: {error}"
+        raise InputError(Finding("import-failed", "error", where, message, "mend that module")) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             message = f"{module_name!r} has no {attribute!r}"
@@ -155,7 +158,9 @@ def check_options(
 def convert(component: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options with lists made into the tuples and tensors that the signature asks for."""
     known = parameters(component)
-    return {name: _convert(value, known[name].annotation) if name in known else value for name, value in options.items()}
+    return {
+        name: _convert(value, known[name].annotation) if name in known else value for name, value in options.items()
+    }
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_lecture_alexnet_has_the_lectures_parameters() -> None:
         small = make({"name": "AlexNet"}, (3, 67, 90))
         assert small(torch.zeros(2, 3, 67, 90)).shape == (2, 10)
     assert num_parameters(model) == 46_764_746
-    assert model.fc[0].in_features == 6400  # type: ignore[index,union-attr]
+    assert model.fc[0].in_features == 6400
 
 
 def test_mlp_follows_its_options() -> None:
@@ -77,9 +78,9 @@ def test_mlp_follows_its_options() -> None:
     x = torch.rand(5, 1, 8, 8)
     model.eval()
     expected = x.flatten(1)
-    for linear in model.hidden:  # type: ignore[union-attr]
+    for linear in model.hidden:
         expected = nn.functional.leaky_relu(linear(expected), 0.1)
-    assert torch.equal(model(x), model.output(expected))  # type: ignore[operator]
+    assert torch.equal(model(x), model.output(expected))
 
 
 def test_every_mistake_of_an_mlp_is_reported_with_its_path() -> None:
@@ -104,17 +105,17 @@ def test_an_option_that_contradicts_the_data_is_an_error() -> None:
 
 
 def test_start_values_are_a_function_of_the_seed_and_touch_no_generator() -> None:
-    states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # type: ignore[index,union-attr]
+    states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
     first = make({"name": "LeNet"}, seed=1)
     torch.rand(3)
     same, other = make({"name": "LeNet"}, seed=1), make({"name": "LeNet"}, seed=2)
     torch.set_rng_state(states[2])
     make({"name": "LeNet"}, seed=3)
     assert random.getstate() == states[0]
-    assert np.array_equal(np.random.get_state()[1], states[1])  # type: ignore[index]
+    assert np.array_equal(np.random.get_state()[1], states[1])
     assert torch.equal(torch.get_rng_state(), states[2])
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
-    assert not torch.equal(first.fc1.weight, other.fc1.weight)  # type: ignore[union-attr,arg-type]
+    assert not torch.equal(first.fc1.weight, other.fc1.weight)
 
 
 def test_a_models_generators_are_put_back_after_an_error() -> None:
@@ -155,19 +156,26 @@ def user_module(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_an_import_path_gets_the_datas_numbers(user_module: str) -> None:
     model = make({"name": f"{user_module}:Own", "width": 6}, (2, 3), 5)
-    assert model.linear.in_features == 6  # type: ignore[union-attr]
-    assert model.out.out_features == 5  # type: ignore[union-attr]
+    assert model.linear.in_features == 6
+    assert model.out.out_features == 5
     assert make({"name": "torch.nn:Identity"}, (3,)) is not None
 
 
 def test_the_users_value_wins_over_the_datas_for_an_import_path(user_module: str) -> None:
-    assert make({"name": f"{user_module}:Own", "num_classes": 2}, (3,)).out.out_features == 2  # type: ignore[union-attr]
+    assert make({"name": f"{user_module}:Own", "num_classes": 2}, (3,)).out.out_features == 2
 
 
 def test_what_is_no_model_or_cannot_be_built_is_an_error(user_module: str) -> None:
     assert "gives a int" in findings({"name": f"{user_module}:no_module"})[0]
     assert "KeyError: 'backbone'" in findings({"name": f"{user_module}:failing"})[0]
     assert "has no 'Owm'; did you mean 'Own'?" in findings({"name": f"{user_module}:Owm"})[0]
+
+
+def test_a_module_that_fails_at_its_import_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "failing_at_import.py").write_text("raise RuntimeError('operator x::y does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = findings({"name": "failing_at_import:Model"})
+    assert "importing 'failing_at_import' fails: RuntimeError: operator x::y" in said[0]
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "Sequential"])

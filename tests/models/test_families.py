@@ -173,4 +173,4 @@ def test_a_residual_block_can_start_as_its_shortcut() -> None:
     norms = {name: value for name, value in model.named_parameters() if ".bn2.weight" in name}
     assert len(norms) == 8
     assert not any(value.any() for value in norms.values())
-    assert bool((model.layer1[0].bn1.weight == 1).all())  # type: ignore[index,union-attr]
+    assert bool((model.layer1[0].bn1.weight == 1).all())

@@ -114,12 +114,12 @@ def test_pooling_equals_torchs_in_value_and_gradient(mode: str, options: dict[st
     size, stride, padding = options["kernel_size"], options.get("stride", 1), options.get("padding", 0)
     values = torch.randint(0, 4, (2, 3, 9, 8)).double()  # many equal values: a maximum's gradient goes to the first
     x, y = values.clone().requires_grad_(), values.clone().requires_grad_()
-    one, other = pool2d(x, size, mode, stride, padding), reference(y, size, stride, padding)  # type: ignore[arg-type]
+    one, other = pool2d(x, size, mode, stride, padding), reference(y, size, stride, padding)
     assert torch.allclose(one, other, atol=1e-12)
     direction = torch.rand_like(one)
     one.backward(direction)
     other.backward(direction)
-    assert torch.allclose(x.grad, y.grad, atol=1e-12)  # type: ignore[arg-type]
+    assert torch.allclose(x.grad, y.grad, atol=1e-12)
 
 
 def test_gradients_hold_against_finite_differences() -> None:
@@ -144,7 +144,7 @@ def test_wrong_geometry_is_refused() -> None:
     with pytest.raises(ValueError, match="above half the window"):
         pool2d(x, 2, padding=2)
     with pytest.raises(ValueError, match="expected 'max' or 'avg'"):
-        pool2d(x, 2, "sum")  # type: ignore[arg-type]
+        pool2d(x, 2, "sum")
     with pytest.raises(ValueError, match=r"this one \[2\]"):
         corr2d(x, torch.rand(2))
 
@@ -239,7 +239,7 @@ def test_every_layer_of_the_catalog_runs_in_a_sequential_and_has_the_shape_told(
     spec = {"name": "Sequential", "layers": [{"name": name, **options}]}
     model = build(spec, input_shape=shape, num_outputs=3, seed=0)
     samples = torch.randint(0, 5, (3, *shape)) if name.startswith("Embedding") else torch.rand(3, *shape)
-    assert tuple(model(samples).shape[1:]) == output_shape(model[0], shape)  # type: ignore[index]
+    assert tuple(model(samples).shape[1:]) == output_shape(model[0], shape)
 
 
 def test_every_layer_has_one_line_of_description() -> None:

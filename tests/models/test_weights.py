@@ -163,8 +163,8 @@ def test_frozen_parameters_do_not_move_and_frozen_batch_norm_stays_in_evaluation
     before = copy.deepcopy(model.state_dict())
     model.train()
     assert not model.bn1.training
-    assert not any(m.training for m in model.layer1.modules() if isinstance(m, nn.BatchNorm2d))  # type: ignore[union-attr]
-    assert model.layer2[0].bn1.training  # type: ignore[index,union-attr]
+    assert not any(m.training for m in model.layer1.modules() if isinstance(m, nn.BatchNorm2d))
+    assert model.layer2[0].bn1.training
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     nn.functional.cross_entropy(model(torch.rand(4, 3, 32, 32)), torch.tensor([0, 1, 2, 3])).backward()
     optimizer.step()
@@ -229,7 +229,7 @@ def test_factories_of_torchvision_and_timm_get_what_the_data_say_as_keywords(mon
 
     def create_model(model_name: str, pretrained: bool = False, **kwargs: Any) -> nn.Module:
         model = nn.Linear(2, 2)
-        model.said = kwargs  # type: ignore[assignment]
+        model.said = kwargs
         return model
 
     def resnet18(*, weights: str | None = None, progress: bool = True, **kwargs: Any) -> nn.Module:
