@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -482,23 +483,29 @@ def test_the_schema_names_every_key_with_title_and_description():
     assert json.loads(json.dumps(schema)) == schema
 
 
-@pytest.mark.parametrize("kind", [kind for kind in components.CATALOGS if kind != "task"])
+@pytest.mark.parametrize("kind", components.CATALOGS)
 def test_the_schema_lists_the_names_of_each_catalog(kind):
-    bare, path, mapping = config.schema()["$defs"][kind]["anyOf"]
-    assert bare["enum"] == list(components.names(kind))
-    assert mapping["required"] == ["name"]
+    known, path = config.schema()["$defs"][f"{kind}-name"]["anyOf"]
+    assert known["enum"] == list(components.names(kind))
     assert path == json_schema.IMPORT_PATH
+
+
+def test_every_reference_of_the_schema_is_defined():
+    schema = config.schema()
+    used = set(re.findall(r'"#/\$defs/([^"]*)"', json.dumps(schema)))
+    assert used <= schema["$defs"].keys()
+    assert {kind for kind in components.CATALOGS if kind != "task"} <= used
 
 
 def test_the_schema_has_the_options_that_it_is_given():
     given_schema = {"description": "Steps down the slope.", "properties": {"lr": {}}, "additionalProperties": False}
-    definition = config.schema({"optimizer": {"SGD": given_schema}})["$defs"]["optimizer"]
-    (rule,) = definition["anyOf"][2]["allOf"]
+    definitions = config.schema({"optimizer": {"SGD": given_schema}})["$defs"]
+    (rule,) = definitions["optimizer"]["anyOf"][1]["allOf"]
     assert rule["if"] == {"properties": {"name": {"const": "SGD"}}}
     assert rule["then"] == {**given_schema, "properties": {"name": True, "lr": {}}}
-    assert "Steps down the slope." in definition["anyOf"][0]["enumDescriptions"]
+    assert "Steps down the slope." in definitions["optimizer-name"]["anyOf"][0]["enumDescriptions"]
 
 
 def test_the_schema_knows_nested_components():
-    (rule,) = [r for r in config.schema()["$defs"]["model"]["anyOf"][2]["allOf"] if "Sequential" in str(r)]
+    (rule,) = [r for r in config.schema()["$defs"]["model"]["anyOf"][1]["allOf"] if "Sequential" in str(r)]
     assert rule["then"]["properties"]["layers"] == {"type": "array", "items": {"$ref": "#/$defs/layer"}}

@@ -164,6 +164,17 @@ def list_components(
 
 
 @app.command()
+def explain(
+    name: Annotated[str, typer.Argument(metavar="LOSS", help="A loss, as CrossEntropyLoss.")],
+) -> None:
+    """Print what a loss asks for and what it gives."""
+    with reporting():
+        from torchwork.cli.explain import print_contract
+
+        print_contract(name)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a config, for an editor."""
     with reporting():

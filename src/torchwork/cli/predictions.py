@@ -24,7 +24,7 @@ def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
     _check_files(files, out)
     from torchwork import run as runs
 
-    rows = runs.load(run).predict(files[0] if len(files) == 1 else list(files))
+    rows = runs.load(run).predict(_expanded(files))
     header, table = as_table(rows)
     try:
         rundir.write_csv(out, header, table)
@@ -50,6 +50,15 @@ def _check_files(files: Sequence[Path], out: Path) -> None:
         findings.append(Finding("out-taken", "error", "--out", message, "name another file"))
     if findings:
         raise InputError(findings)
+
+
+def _expanded(files: Sequence[Path]) -> list[Path]:
+    """Replace each folder by the files below it, in order; those that begin with a dot are passed over."""
+    found = []
+    for file in files:
+        below = [path for path in sorted(file.rglob("*")) if path.is_file()] if file.is_dir() else [file]
+        found += [path for path in below if not file.is_dir() or not path.name.startswith(".")]
+    return found
 
 
 def _is_ours(path: Path) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from torchwork.types import Step
@@ -89,7 +89,7 @@ class TerminalProgress:
         from rich.progress import Progress as Bars
 
         self._console = self._console or Console(highlight=False)
-        self._console.print(f"run {run_directory}", soft_wrap=True, markup=False)
+        self._console.print(f"run {run_directory}", soft_wrap=True, markup=False, highlight=False)
         self._epochs, self._steps, self._first = epochs, steps_per_epoch, first_epoch
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -106,13 +106,13 @@ class TerminalProgress:
         self._epoch = self._bars.add_task(f"epoch {first_epoch}", total=steps_per_epoch, facts="")
         self._count = self._counted = 0
         self._shown_epoch = first_epoch
-        self._drawn = time.monotonic()
+        self._drawn = monotonic()
         self._bars.start()
 
     def step(self, step: Step, epoch: int) -> None:
         """Count a step; now and then read its loss and draw."""
         self._count += 1
-        now = time.monotonic()
+        now = monotonic()
         if now - self._drawn < _REDRAW or self._bars is None:
             return
         if epoch != self._shown_epoch:
@@ -128,6 +128,9 @@ class TerminalProgress:
 
     def epoch(self, row: dict[str, float]) -> None:
         """Print the figures of an epoch above the bars."""
+        if self._bars is not None:
+            self._bars.update(self._epoch, completed=self._steps)
+            self._bars.update(self._run, completed=(self._first - 1) * self._steps + self._count)
         self.message(epoch_line(row, self._epochs))
 
     def message(self, text: str) -> None:
@@ -135,7 +138,7 @@ class TerminalProgress:
         if self._console is None:
             print(text, flush=True)
             return
-        self._console.print(text, soft_wrap=True, markup=False)
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def stop(self) -> None:
         """Take the bars away."""

@@ -33,7 +33,10 @@ def schema(options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, 
         section["additionalProperties"] = False
         for key, description in section["properties"].items():
             _describe(key, description)
-    definitions |= {kind: _component(kind, options.get(kind, {})) for kind in components.CATALOGS if kind != "task"}
+    for kind in components.CATALOGS:
+        definitions[f"{kind}-name"] = _name(kind, options.get(kind, {}))
+        if kind != "task":
+            definitions[kind] = _component(kind, options.get(kind, {}))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A Torchwork config",
@@ -57,7 +60,7 @@ def _form(kind: str, form: str, kept: dict[str, Any]) -> dict[str, Any]:
     one = {"$ref": f"#/$defs/{kind}"}
     many = {"type": "array", "items": one}
     if form == "name":
-        return {"anyOf": [{"enum": list(components.names(kind))}, IMPORT_PATH, {"type": "null"}]}
+        return {"anyOf": [{"$ref": f"#/$defs/{kind}-name"}, {"type": "null"}]}
     if form == "list":
         return {"anyOf": [many, {"type": "null"}]}
     if form == "one or list":
@@ -69,19 +72,20 @@ def _form(kind: str, form: str, kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _component(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    names = list(components.names(kind))
-    bare: dict[str, Any] = {"type": "string", "enum": names}
-    if options:
-        bare["enumDescriptions"] = [options.get(name, {}).get("description", "") for name in names]
-    mapping: dict[str, Any] = {
-        "type": "object",
-        "required": ["name"],
-        "properties": {"name": {"anyOf": [bare, IMPORT_PATH]}},
-    }
-    rules = [_rule(kind, name, options.get(name, {})) for name in names]
+    name = {"$ref": f"#/$defs/{kind}-name"}
+    mapping: dict[str, Any] = {"type": "object", "required": ["name"], "properties": {"name": name}}
+    rules = [_rule(kind, name, options.get(name, {})) for name in components.names(kind)]
     if any(rules):
         mapping["allOf"] = [rule for rule in rules if rule]
-    return {"title": kind.capitalize(), "anyOf": [bare, IMPORT_PATH, mapping]}
+    return {"title": kind.capitalize(), "anyOf": [name, mapping]}
+
+
+def _name(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    names = list(components.names(kind))
+    known: dict[str, Any] = {"type": "string", "enum": names}
+    if options:
+        known["enumDescriptions"] = [options.get(name, {}).get("description", "") for name in names]
+    return {"anyOf": [known, IMPORT_PATH]}
 
 
 def _rule(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
