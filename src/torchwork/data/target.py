@@ -146,8 +146,8 @@ def _changed(raw: np.ndarray, transform: Callable[[Any], Any], path: str) -> np.
         return np.array(plain, np.int64 if whole else object)
     try:
         numbers = np.array([np.asarray(value, np.float64).reshape(-1) for value in plain])
-        if numbers.ndim != 2:
-            raise ValueError("rows of different lengths")
+        if numbers.ndim != 2 or any(value is None for value in plain):  # numpy takes None for NaN
+            raise ValueError("no numbers, or not as many in each")
     except (TypeError, ValueError) as error:
         kinds = ", ".join(sorted({type(value).__name__ for value in plain}))
         fix = "return a text or a whole number for a class, a float or a vector of floats of one length for numbers"

@@ -48,15 +48,23 @@ class RandomCrop:
         draws = rng.uniform(keys, 2)
         top_of = (draws[:, 0] * rows).astype(np.int64)
         left_of = (draws[:, 1] * columns).astype(np.int64)
-        each = np.arange(len(keys))
         windows = images.unfold(2, height, 1).unfold(3, width, 1)  # a view: all windows of all images
-        if images.device.type == "cpu":  # numpy copies a row at a time, three times as fast as torch here
-            return torch.from_numpy(windows.numpy()[each, :, top_of, left_of])
-        place = [torch.from_numpy(numbers).to(images.device) for numbers in (each, top_of, left_of)]
-        return windows[place[0], :, place[1], place[2]]
+        take = take_on_host if images.device.type == "cpu" else take_on_device
+        return take(windows, top_of, left_of)
 
     def __repr__(self) -> str:
         return f"RandomCrop({list(self.size)}, padding={list(self.padding)}, fill={self.fill})"
+
+
+def take_on_host(windows: Tensor, top: np.ndarray, left: np.ndarray) -> Tensor:
+    """Return the window of each image, from [B, C, rows, columns, h, w]; numpy takes a third of torch's time."""
+    return torch.from_numpy(windows.numpy()[np.arange(len(top)), :, top, left])
+
+
+def take_on_device(windows: Tensor, top: np.ndarray, left: np.ndarray) -> Tensor:
+    """Return the same on any device."""
+    rows, columns = (torch.from_numpy(place).to(windows.device) for place in (top, left))
+    return windows[torch.arange(len(top), device=windows.device), :, rows, columns]
 
 
 def _borders(padding: int | list[int] | None) -> tuple[int, int, int, int]:

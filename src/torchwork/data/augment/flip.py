@@ -25,11 +25,20 @@ class RandomHorizontalFlip:
     def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
         """Return [B, C, H, W], a new tensor; ``keys`` (uint64 [B]) decide which images are mirrored."""
         mirrored = rng.uniform(keys, 1)[:, 0] < self.p
-        if images.device.type == "cpu":  # four times as fast as torch.where
-            pixels = images.numpy().copy()
-            pixels[mirrored] = pixels[mirrored][..., ::-1]
-            return torch.from_numpy(pixels)
-        return torch.where(torch.from_numpy(mirrored).to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
+        return (mirror_on_host if images.device.type == "cpu" else mirror_on_device)(images, mirrored)
 
     def __repr__(self) -> str:
         return f"RandomHorizontalFlip(p={self.p})"
+
+
+def mirror_on_host(images: Tensor, mirrored: np.ndarray) -> Tensor:
+    """Return a copy in which the images of the mask [B] are mirrored; numpy takes a quarter of torch's time."""
+    pixels = images.numpy().copy()
+    pixels[mirrored] = pixels[mirrored][..., ::-1]
+    return torch.from_numpy(pixels)
+
+
+def mirror_on_device(images: Tensor, mirrored: np.ndarray) -> Tensor:
+    """Return the same on any device."""
+    mask = torch.from_numpy(mirrored).to(images.device).view(-1, 1, 1, 1)
+    return torch.where(mask, images.flip(-1), images)

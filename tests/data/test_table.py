@@ -1,0 +1,142 @@
+"""Tables: which columns are what, and every bad cell by row and column."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from torchwork.data.columns import kind_of
+from torchwork.data.table import Table, read_rows
+from torchwork.types import InputError, Schema
+
+ROWS = """size,colour,rooms,price,part
+1.5,red,3,100.5,train
+2.5,blue,4,150.25,train
+3.0,red,3,175.75,val
+"""
+
+
+def _write(tmp_path: Path, text: str, name: str = "a.csv") -> str:
+    (tmp_path / name).write_text(text)
+    return str(tmp_path / name)
+
+
+def test_texts_are_categories_and_the_rest_numbers(tmp_path: Path) -> None:
+    source = Table(_write(tmp_path, ROWS), "price", split_column="part")
+    assert source.schema == Schema(
+        "table", "number", target_names=("price",), numbers=("size", "rooms"), categories=("colour",)
+    )
+    inputs, targets = source.read(np.array([2, 0]), epoch=1)
+    np.testing.assert_array_equal(inputs["numbers"].numpy(), [[3.0, 3], [1.5, 3]])
+    assert inputs["categories"].tolist() == [["red"], ["red"]]
+    np.testing.assert_array_equal(targets, [[175.75], [100.5]])
+    assert {part: ids.tolist() for part, ids in source.given.items()} == {"train": [0, 1], "val": [2]}
+    assert source.name(2) == "row 3"
+
+
+def test_numbers_become_categories_where_asked_for(tmp_path: Path) -> None:
+    source = Table(_write(tmp_path, ROWS), "colour", columns=["rooms", "size"], categories=["rooms"])
+    assert source.schema.numbers == ("size",)
+    assert source.schema.categories == ("rooms",)
+    assert source.read(np.arange(3), epoch=1)[0]["categories"].tolist() == [["3"], ["4"], ["3"]]
+    assert source.targets.tolist() == ["red", "blue", "red"]
+
+
+def test_several_target_columns_are_numbers(tmp_path: Path) -> None:
+    source = Table(_write(tmp_path, ROWS), ["price", "rooms"])
+    assert source.schema.target_names == ("price", "rooms")
+    np.testing.assert_array_equal(source.targets, [[100.5, 3], [150.25, 4], [175.75, 3]])
+
+
+def test_tabs_and_compression(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(gzip.compress(ROWS.replace(",", "\t").encode()))
+    assert len(Table(str(path), "price")) == 3
+
+
+def test_na_is_a_text_among_texts_and_a_hole_among_numbers(tmp_path: Path) -> None:
+    source = Table(_write(tmp_path, "region,x,y\nNA,1,0.5\nEU,2,1.5\nNone,3,2.5\n"), "y")
+    assert source.read(np.arange(3), epoch=1)[0]["categories"][:, 0].tolist() == ["NA", "EU", "None"]
+    with pytest.raises(InputError, match="column 'x'"):
+        Table(_write(tmp_path, "region,x,y\nNA,NA,0.5\nEU,2,1.5\n"), "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["a", "b"], "class"),
+        ([1, 2, 3], "class"),
+        ([True, False], "class"),
+        ([0.0, 1.0], "class"),
+        ([0.5, 1.0], "number"),
+        ([float(value) for value in range(21)], "number"),
+    ],
+)
+def test_the_kind_of_a_target_column(values: list[object], kind: str) -> None:
+    assert kind_of(pd.Series(values)) == kind
+
+
+def test_whole_numbers_and_whole_floats_are_classes_named_alike(tmp_path: Path) -> None:
+    assert Table(_write(tmp_path, "x,y\n1,0.0\n2,1.0\n"), "y").targets.tolist() == [0, 1]
+    assert Table(_write(tmp_path, "x,y\n1,0\n2,1\n"), "y").targets.tolist() == [0, 1]
+    numbers = Table(_write(tmp_path, "x,y\n1,0\n2,1\n"), "y", kind="number").targets
+    np.testing.assert_array_equal(numbers, [[0.0], [1.0]])
+
+
+def _wrong(path: str, *arguments: object, **options: object) -> list[tuple[str, str, str]]:
+    with pytest.raises(InputError) as caught:
+        Table(path, *arguments, **options)
+    return [(finding.code, finding.where, finding.message) for finding in caught.value.findings]
+
+
+def test_bad_cells_are_named_by_row_and_column(tmp_path: Path) -> None:
+    path = _write(tmp_path, "x,c,y\n1,a,1.5\n,b,2.5\ninf,,3.5\n4,d,\n")
+    ((code, where, message),) = _wrong(path, "y")
+    assert (code, where) == ("missing-cells", "path")
+    assert message.startswith("4 cells")
+    assert "column 'x' (2): rows 2, 3" in message
+    assert "column 'c' (1): row 3" in message
+    assert "column 'y' (1): row 4" in message
+
+
+def test_a_bad_cell_in_a_column_that_is_not_used_does_not_matter(tmp_path: Path) -> None:
+    assert len(Table(_write(tmp_path, "x,c,y\n1,a,1.5\n2,,2.5\n"), "y", columns=["x"])) == 2
+
+
+def test_missing_columns_are_all_named_with_the_nearest(tmp_path: Path) -> None:
+    path = _write(tmp_path, ROWS)
+    with pytest.raises(InputError) as caught:
+        Table(path, "prise", columns=["size", "room"], split_column="prt", categories=["color"])
+    found = {finding.where: finding.fix for finding in caught.value.findings}
+    assert set(found) == {"target", "columns[1]", "split_column", "categories"}
+    assert "'price'" in found["target"]
+    assert "'rooms'" in found["columns[1]"]
+
+
+def test_other_mistakes(tmp_path: Path) -> None:
+    path = _write(tmp_path, ROWS)
+    assert _wrong(str(tmp_path / "no.csv"), "y")[0][0] == "missing-path"
+    assert _wrong(str(tmp_path), "y")[0][0] == "missing-path"
+    assert _wrong(path, "price", columns=["price", "size"])[0][0] == "target-as-input"
+    assert _wrong(path, "price", columns=["size"], categories=["rooms"])[0][0] == "no-input"
+    assert _wrong(path, "colour", kind="number")[0][0] == "not-a-number"
+    assert _wrong(path, ["price", "rooms"], kind="class")[0][0] == "several-classes"
+    assert _wrong(_write(tmp_path, "x,y\n1,a\n2,a\n"), "y")[0][0] == "one-class"
+    assert _wrong(_write(tmp_path, "y\n1.5\n2.5\n"), "y")[0][0] == "no-inputs"
+    assert _wrong(_write(tmp_path, "x,y\n"), "y")[0][0] == "no-samples"
+    assert _wrong(_write(tmp_path, ""), "y")[0][0] == "unreadable-table"
+    assert _wrong(_write(tmp_path, 'x,y\n1,2\n"3,4,5\n6,7\n'), "y")[0][0] == "unreadable-table"
+
+
+def test_rows_for_prediction_need_no_target_and_any_order_of_columns() -> None:
+    schema = Schema("table", None, numbers=("size", "rooms"), categories=("colour",))
+    frame = pd.DataFrame({"colour": ["red"], "more": ["x"], "rooms": [3], "size": [1.5]})
+    rows = read_rows({"a.csv": frame, "b.csv": frame}, schema)
+    inputs, targets = rows.read(np.array([1]), epoch=0)
+    assert targets is None
+    assert rows.name(1) == "b.csv row 1"
+    np.testing.assert_array_equal(inputs["numbers"].numpy(), [[1.5, 3]])
