@@ -52,7 +52,9 @@ def test_class_counts_have_a_row_for_each_class_and_a_column_for_each_split(tmp_
 
 def test_metrics_that_one_split_lacks_show_a_dash(tmp_path):
     directory = classification(tmp_path / "run", ["a", "b"])
-    (directory / "metrics.json").write_text('{"val": {"loss": 0.5}, "test": {"loss": "NaN", "accuracy": 0.75, "f1/a": 1.0}}')
+    (directory / "metrics.json").write_text(
+        '{"val": {"loss": 0.5}, "test": {"loss": "NaN", "accuracy": 0.75, "f1/a": 1.0}}'
+    )
     assert tables.metrics(facts.read(directory)) == (
         ["val", "test"],
         [("loss", ["0.5000", "NaN"]), ("accuracy", ["–", "0.7500"])],
