@@ -134,6 +134,9 @@ def assemble(config: Config) -> Parts:
         task = build_task(config, data.target)
     with collected.stage():
         state = build_state(config, data, device)
+    if state is None:  # perhaps for the model's sake, so that nobody has looked at the optimizer
+        with collected.stage():
+            check_optimizer_options(config)
     collected.stop_if_any()
     assert task is not None
     assert state is not None

@@ -52,10 +52,17 @@ class Described:
     free: bool
 
 
-_OURS = {
-    "optimizer": (Option("groups", list, None), Option("match", str, None)),
-    "schedule": (Option("every", typing.Literal["epoch", "step"], None), Option("warmup_steps", int, 0)),
-}
+_SCHEDULE = (Option("every", typing.Literal["epoch", "step"], None), Option("warmup_steps", int, 0))
+_OPTIMIZER = (Option("groups", list, None), Option("match", str, None))
+
+
+def _ours(kind: str) -> tuple[Option, ...]:
+    """Return the options that Torchwork itself adds to every component of a kind."""
+    if kind == "model":
+        from torchwork.models.build import OWN_OPTIONS
+
+        return tuple(Option(name, annotation, None) for name, annotation in OWN_OPTIONS.items())
+    return {"schedule": _SCHEDULE, "optimizer": _OPTIMIZER}.get(kind, ())
 
 
 def describe(kind: str) -> list[Described]:
@@ -71,7 +78,7 @@ def _describe(kind: str, name: str) -> Described:
     options = [Option(p.name, p.annotation, p.default) for p in plain if p.name not in aside]
     follows = [Option(p.name, p.annotation, p.default) for p in plain if p.name in aside and p.name in _SETTABLE]
     free = any(p.kind is p.VAR_KEYWORD for p in known.values())
-    return Described(name, one_line(component), (*options, *_OURS.get(kind, ())), tuple(follows), free)
+    return Described(name, one_line(component), (*options, *_ours(kind)), tuple(follows), free)
 
 
 def one_line(component: Any) -> str:
@@ -128,13 +135,13 @@ def _as_schema(component: Described) -> dict[str, Any]:
 
 def _option_schema(option: Option) -> dict[str, Any]:
     found = type_schema(option.annotation)
-    if option.default is not MISSING:
-        try:
-            json.dumps(option.default, allow_nan=False)
-        except (TypeError, ValueError):
-            return found
-        found = {**found, "default": option.default}
-    return found
+    if option.default is MISSING or option.default is None:
+        return found
+    try:
+        json.dumps(option.default, allow_nan=False)
+    except (TypeError, ValueError):
+        return found
+    return {**found, "default": option.default}
 
 
 _SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null", None: "null"}
