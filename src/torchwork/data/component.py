@@ -31,7 +31,7 @@ def construct(
 ) -> tuple[Any, list[Finding]]:
     """Build a component from its name and options; return it, or None and what is wrong.
 
-    A constructor says what it does not like by InputError (placed by option) or by ValueError.
+    A constructor says what it does not like by InputError (placed by option), ValueError or OSError.
     """
     try:
         component = catalog.load(spec["name"], names, kind, where)
@@ -59,3 +59,5 @@ def call(
         return None, below(error.findings, where)
     except ValueError as error:
         return None, [Finding("wrong-value", "error", where, str(error))]
+    except OSError as error:
+        return None, [Finding("cannot-read", "error", where, str(error), "give a path that is there and can be read")]

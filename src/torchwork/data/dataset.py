@@ -18,6 +18,9 @@ from torch.utils.data import Dataset, IterableDataset, Subset, default_collate
 from torchwork import rng
 from torchwork.types import Finding, InputError, Schema
 
+# Items that are held together while only their targets are wanted.
+_AT_A_TIME = 64
+
 
 @contextmanager
 def kept_generators() -> Iterator[None]:
@@ -108,7 +111,9 @@ class DatasetSource:
                 found = items[:0]
             if len(found) == len(self) and found.dtype == items.dtype and np.array_equal(found[probe], items):
                 return found
-        return np.concatenate([self._targets_of(self.items(np.array([index]), epoch=0)) for index in range(len(self))])
+        every = np.arange(len(self))
+        runs = [every[start : start + _AT_A_TIME] for start in range(0, len(self), _AT_A_TIME)]
+        return np.concatenate([self._targets_of(self.items(run, epoch=0)) for run in runs])
 
     def read(self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None) -> tuple[Any, np.ndarray]:
         items = self.items(indices, epoch)

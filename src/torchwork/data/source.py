@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch.utils.data import Dataset
+
+from torchwork import catalog
 from torchwork.data import SOURCES
-from torchwork.data.component import below, construct
+from torchwork.data.component import below, call, options_of
 from torchwork.data.dataset import DatasetSource
 from torchwork.types import InputError, Source
 
@@ -15,8 +18,8 @@ def open_source(spec: Mapping[str, Any] | Any, where: str = "data.source") -> So
     """Open a source by its component, or wrap a ``torch.utils.data.Dataset``.
 
     Args:
-        spec: ``{"name": ..., **options}``, the name one of the catalog or the import path of a Dataset class or of a
-            function that returns a Dataset; or a Dataset object.
+        spec: ``{"name": ..., **options}``, the name one of the catalog or the import path of a Dataset class, of a
+            function that returns a Dataset or of a Dataset; or a Dataset object.
         where: The place in the config, for findings.
 
     Raises:
@@ -27,7 +30,11 @@ def open_source(spec: Mapping[str, Any] | Any, where: str = "data.source") -> So
     """
     if not isinstance(spec, Mapping):
         return _as_source(spec, where)
-    found, findings = construct(spec, SOURCES, "source", where)
+    component = catalog.load(spec["name"], SOURCES, "source", where)
+    options = options_of(spec)
+    if isinstance(component, Dataset) and not options:  # the path of an object
+        return _as_source(component, where)
+    found, findings = call(component, options, where)
     if findings:
         raise InputError(findings)
     return _as_source(found, where)

@@ -124,9 +124,9 @@ class Pipeline:
 
         What ``fit`` has just read for the same samples is handed over rather than read again.
         """
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] is source and np.array_equal(kept[1], indices):
-            return kept[2]
+        if self._kept is not None and self._kept[0] is source and np.array_equal(self._kept[1], indices):
+            kept, self._kept = self._kept[2], None
+            return kept
         return read_all(source, indices, self.prepare, size=self.size_hint, budget=budget)
 
     def _passes(self, source: Source, indices: np.ndarray) -> Iterator[Any]:

@@ -77,6 +77,15 @@ def _no_advice() -> Iterator[None]:
         yield
 
 
+def _tells_of_death(error: Exception) -> bool:
+    """Tell a worker's end from an error that a user's data set raised in it, which torch introduces by "Caught"."""
+    said = str(error)
+    if said.startswith("Caught "):
+        return False
+    ended = isinstance(error, RuntimeError) and ("exited unexpectedly" in said or "killed by signal" in said)
+    return ended or isinstance(error, ConnectionError | EOFError)
+
+
 class Workers:
     """Processes that read batches ahead, started at the first pass and kept for the next ones."""
 
@@ -117,15 +126,19 @@ class Workers:
                 raise RuntimeError("another pass over this loader began; make a loader for each")
             try:
                 batch = next(batches)
-            except RuntimeError as error:
-                if "exited unexpectedly" in str(error) or "killed by signal" in str(error):
+            except Exception as error:
+                self.close()
+                if _tells_of_death(error):
                     message = f"a data worker died ({error}); it may have run out of memory: try fewer data.num_workers"
                     raise RunError(message) from error
                 raise
             if isinstance(batch, InputError):
+                self.close()
                 raise batch
             yield batch
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes now; torch's own way waits for the garbage collector, which may find them in any order."""
+        if self._loader is not None and self._loader._iterator is not None:
+            self._loader._iterator._shutdown_workers()  # type: ignore[attr-defined]
         self._loader = None

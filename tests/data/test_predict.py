@@ -1,0 +1,87 @@
+"""Files that a trained model is to judge are opened as the training data were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from torchwork.data.predict import open_for_prediction
+from torchwork.types import InputError
+
+IMAGES = {"inputs": "image", "input_shape": [3, 12, 16], "numbers": [], "categories": []}
+TABLE = {"inputs": "table", "input_shape": [3], "numbers": ["size"], "categories": ["colour"]}
+ARRAY = {"inputs": "array", "input_shape": [4], "numbers": [], "categories": []}
+
+
+def test_images_have_the_mode_of_training(make_folder: Callable[..., Path]) -> None:
+    root = make_folder({"a": 2})
+    files = [root / "a" / "001.png", root / "a" / "000.png"]
+    grey = IMAGES | {"input_shape": [1, 12, 16]}
+    for data, spec, channels in (
+        (IMAGES, {"name": "ImageFolder"}, 3),
+        (IMAGES, {"name": "ImageFolder", "mode": "L"}, 1),
+        (grey, {"name": "ImageCSV"}, 3),
+        (grey, {"name": "Digits"}, 1),
+        (IMAGES, {"name": "Arrays"}, 3),
+    ):
+        source = open_for_prediction(files, data, spec)
+        inputs, targets = source.read(np.arange(2), epoch=0)
+        assert inputs.shape == (2, channels, 12, 16)
+        assert targets is None
+        assert source.targets is None
+        assert source.name(0) == str(files[0])
+
+
+def test_rows_of_several_tables(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("colour,size\nred,1\nblue,2\n")
+    (tmp_path / "b.csv").write_text("size,colour,more\n3,red,x\n")
+    source = open_for_prediction([tmp_path / "a.csv", tmp_path / "b.csv"], TABLE, {"name": "Table"})
+    assert len(source) == 3
+    assert source.name(2).endswith("b.csv row 1")
+    inputs, _ = source.read(np.arange(3), epoch=0)
+    assert inputs["numbers"][:, 0].tolist() == [1, 2, 3]
+    assert inputs["categories"][:, 0].tolist() == ["red", "blue", "red"]
+
+
+def test_arrays_by_name_or_the_only_one(tmp_path: Path) -> None:
+    x = np.arange(8.0).reshape(2, 4)
+    np.savez(tmp_path / "a.npz", data=x, y=np.zeros(2))
+    np.save(tmp_path / "b.npy", x)
+    files = [tmp_path / "a.npz", tmp_path / "b.npy"]
+    source = open_for_prediction(files, ARRAY, {"name": "Arrays", "inputs": "data"})
+    np.testing.assert_array_equal(source.read(np.arange(4), epoch=0)[0].numpy(), np.concatenate([x, x]))
+
+
+def _code(files: list[Path], data: dict[str, Any], name: str) -> str:
+    with pytest.raises(InputError) as caught:
+        open_for_prediction(files, data, {"name": name})
+    return caught.value.findings[0].code
+
+
+def test_wrong_files_are_refused(tmp_path: Path, make_folder: Callable[..., Path]) -> None:
+    image = make_folder({"a": 1}) / "a" / "000.png"
+    table = tmp_path / "a.csv"
+    table.write_text("colour,size\nred,1\n")
+    assert _code([], IMAGES, "ImageFolder") == "no-files"
+    assert _code([tmp_path / "no.png"], IMAGES, "ImageFolder") == "missing-path"
+    assert _code([tmp_path], IMAGES, "ImageFolder") == "missing-path"
+    assert _code([table], IMAGES, "ImageFolder") == "wrong-files"
+    assert _code([image], TABLE, "Table") == "wrong-files"
+    assert _code([image, table], IMAGES, "ImageFolder") == "wrong-files"
+    assert _code([image], ARRAY, "Arrays") == "wrong-files"
+    (tmp_path / "broken.png").write_bytes(b"x")
+    assert _code([tmp_path / "broken.png"], IMAGES, "ImageFolder") == "unreadable-images"
+    assert _code([table], TABLE | {"numbers": ["size", "weight"]}, "Table") == "missing-column"
+    assert _code([table], TABLE | {"numbers": ["colour"]}, "Table") == "not-a-number"
+    table.write_text("colour,size\nred,\n")
+    assert _code([table], TABLE, "Table") == "missing-cells"
+    np.savez(tmp_path / "a.npz", p=np.zeros(2), q=np.zeros(2))
+    assert _code([tmp_path / "a.npz"], ARRAY, "Arrays") == "missing-array"
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 8, 8), np.uint8))
+    assert _code([tmp_path / "a.npz"], ARRAY, "Arrays") == "wrong-files"
+    np.savez(tmp_path / "b.npz", x=np.zeros((2, 9, 9), np.uint8))
+    assert _code([tmp_path / "a.npz", tmp_path / "b.npz"], IMAGES, "Arrays") == "unequal-sizes"
