@@ -87,7 +87,7 @@ def _measure(source: Source, parts: dict[str, Any]) -> _Facts:
     splits = split.split(source, {**_SHARES, **parts}, seed=0)
     train = splits["train"]
     num_train = len(train)
-    batch_size = 16 if num_train < 500 else 32 if num_train < 2000 else 64
+    batch_size = min(num_train, 16 if num_train < 500 else 32 if num_train < 2000 else 64)
     size, resize = None, None
     if source.schema.inputs == "image":
         sizes = _sizes(source)
