@@ -8,11 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 CONFIG = """\
 data: {source: Digits, transform: [Normalize], batch_size: 8}
 model: {name: MLP, hidden: [16]}
 optimizer: {name: Adam, lr: 0.001}
-train: {epochs: 8, threads: 1}
+train: {epochs: 20, threads: 1}
 """
 
 
@@ -44,6 +46,7 @@ def test_ctrl_c_stops_after_the_step_and_resume_goes_on_to_the_same_result(torch
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "straight" / file).read_bytes(), file
 
 
+@pytest.mark.slow
 def test_sigterm_stops_in_the_same_way(tmp_path):
     done = interrupted(tmp_path, signal.SIGTERM)
     assert done.returncode == 143, done.stderr
