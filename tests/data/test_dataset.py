@@ -189,6 +189,11 @@ def test_labels_out_of_range_are_refused(labels: list[int]) -> None:
         _ = DatasetSource(data).schema
 
 
+def test_an_identifier_is_no_label() -> None:
+    with pytest.raises(InputError, match=r"the label 10+ of sample 1 is out of range"):
+        _ = DatasetSource(Items([(0.0, 1), (0.0, 10**12)])).schema
+
+
 @pytest.mark.parametrize("name", ["targets", "labels"])
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
 def test_listed_targets_save_reading_all_items(name: str, kind: Callable[..., Any]) -> None:

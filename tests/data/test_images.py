@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from torchwork.data.images import ImageCSV, ImageFolder
+from torchwork.data.source import open_source
 from torchwork.types import InputError
 
 MakeFolder = Callable[..., Path]
@@ -147,6 +148,9 @@ def test_unreadable_images_are_counted_and_the_first_ten_named(make_folder: Make
     assert "a/009.png" in message
     assert "a/010.png" not in message
     assert "2 more" in message
+    with pytest.raises(InputError) as caught:
+        open_source({"name": "ImageFolder", "root": str(root)})
+    assert [finding.where for finding in caught.value.findings] == ["data.source"]
 
 
 def test_images_whose_damage_hides_from_the_header_are_all_named_on_reading(make_folder: MakeFolder) -> None:

@@ -20,7 +20,7 @@ from torchwork.data.builtin import Diabetes, Digits, Iris
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.images import ImageFolder
 from torchwork.data.loader import Loader, check_batch_size
-from torchwork.data.memory import InMemory
+from torchwork.data.memory import InMemory, Rows
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.types import Batch, InputError, RunError, Schema, Source
@@ -264,6 +264,17 @@ def test_images_stay_uint8_in_memory_where_floats_would_be_large(monkeypatch: py
     assert large._kept.dtype == torch.uint8
     monkeypatch.undo()
     assert _same(large.batches(0), _loader(Digits(), batch_size=100).batches(0))
+
+
+def test_wide_one_hot_columns_are_not_kept_at_full_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = np.array([f"level {place % 50}" for place in range(200)], object)[:, None]
+    schema = Schema("table", "class", categories=("c",))
+    source = Rows(np.empty((200, 0)), texts, np.arange(200) % 2, schema)
+    monkeypatch.setattr("torchwork.data.loader.FINISHED_BYTES", 200 * 50 * 4 - 1)
+    narrow = _loader(source, steps=(), batch_size=10)
+    assert narrow._kept is not None
+    assert narrow._kept.shape == (200, 1)
+    assert next(narrow.batches(0)).inputs.shape == (10, 50)
 
 
 def test_samples_without_targets_have_targets_of_width_0() -> None:

@@ -126,6 +126,14 @@ def test_categories_become_one_hot_columns_after_the_numbers() -> None:
     assert _through(pipeline, source, np.arange(4)).tolist() == expected
 
 
+def test_a_table_of_categories_alone_may_be_normalised() -> None:
+    schema = Schema("table", "class", categories=("colour",))
+    source = Rows(np.empty((2, 0)), np.array([["red"], ["blue"]], object), np.arange(2), schema)
+    pipeline = Pipeline(NORMALIZE, schema)
+    pipeline.fit(source, np.arange(2))
+    assert _through(pipeline, source, np.arange(2)).tolist() == [[0, 1], [1, 0]]
+
+
 def test_a_category_that_train_lacks_is_an_error_or_zeros() -> None:
     source = _coloured(["red", "blue", "green"])
     strict = Pipeline([], source.schema)
@@ -167,6 +175,7 @@ def test_a_users_step_takes_one_sample(tmp_path: Path, monkeypatch: pytest.Monke
     text = """
 import torch
 def invert(image, level=255): return level - image
+def fails(image): raise ValueError("mine")
 class Half:
     def __init__(self, by: int): self.by = by
     def __call__(self, image): return image.float() / self.by
@@ -180,6 +189,10 @@ class Half:
     assert torch.equal(_through(inverted, source, np.arange(3)), (255 - x).float().div(255))
     halved = Pipeline([{"name": "own_steps:invert", "level": 250}, {"name": "own_steps:Half", "by": 2}], source.schema)
     assert torch.equal(_through(halved, source, np.arange(3)), (250 - x).float() / 2)
+    with pytest.raises(ValueError, match=r"^mine$"):
+        _through(Pipeline([{"name": "own_steps:fails"}], source.schema), source, np.arange(3))
+    with pytest.raises(InputError, match="dicts of tensors"):
+        inverted.prepare({"a": x})
     with pytest.raises(InputError, match=r"data.transform\[0\].by"):
         Pipeline([{"name": "own_steps:Half", "by": "x"}], source.schema)
 
@@ -232,6 +245,8 @@ def test_images_that_would_not_stack_are_found_before_decoding(make_folder: Call
         plain.check_sizes(source.sizes, source.name)
     with pytest.raises(InputError, match="do not stack"):
         plain.prepare(source.read(np.arange(4), epoch=1)[0])
+    with pytest.raises(InputError, match=r"as b/000.png"):
+        Pipeline(NORMALIZE, source.schema).fit(source, np.arange(4))
     Pipeline([{"name": "Resize", "size": [5, 5]}], source.schema).check_sizes(source.sizes, source.name)
     shorter = [{"name": "Resize", "size": 8}, {"name": "CenterCrop", "size": 8}]
     Pipeline(shorter, source.schema).check_sizes(source.sizes, source.name)

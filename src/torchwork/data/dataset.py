@@ -20,6 +20,8 @@ from torchwork.types import Finding, InputError, Schema
 
 # Items that are held together while only their targets are wanted.
 _AT_A_TIME = 64
+# A label is a place among the model's outputs; one beyond this is an identifier, and no model has that many outputs.
+_MOST_CLASSES = 1_000_000
 
 
 @contextmanager
@@ -157,12 +159,13 @@ class DatasetSource:
         named = _innermost(self.dataset, "classes")
         names = tuple(map(str, named)) if isinstance(named, list | tuple) else None
         least, most = int(self.targets.min()), int(self.targets.max())
-        if least < 0 or (names is not None and most >= len(names)):
+        limit = _MOST_CLASSES if names is None else len(names)
+        if least < 0 or most >= limit:
             wrong = least if least < 0 else most
             at = self.name(int(np.flatnonzero(self.targets == wrong)[0]))
             message = f"the label {wrong} of {at} is out of range"
-            limit = f"below {len(names)}, as the data set names {len(names)} classes" if names else "from 0"
-            raise InputError(Finding("label-range", "error", "data.source", message, f"expected whole numbers {limit}"))
+            fix = f"expected whole numbers from 0 and below {limit}" + (", the classes that it names" if names else "")
+            raise InputError(Finding("label-range", "error", "data.source", message, fix))
         return names if names is not None else tuple(str(label) for label in range(most + 1))
 
 

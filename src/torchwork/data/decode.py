@@ -36,6 +36,15 @@ _TURN_MARKS = (b"Exif\x00", b"eXIf", b"tiff:Orientation")
 _SIDEWAYS = (5, 6, 7, 8)
 
 
+def is_image(path: Path) -> bool:
+    """Tell by its extension whether a file is meant to be an image.
+
+    >>> is_image(Path("a.JPG")), is_image(Path("a.txt"))
+    (True, False)
+    """
+    return path.suffix.lower() in EXTENSIONS
+
+
 class UnreadableError(Exception):
     """A file that is no image, or a damaged one. The message is the reason."""
 

@@ -62,7 +62,7 @@ class ImageFiles:
         self.mode = mode
         self.reduced = reduced
         self._names = list(names)
-        headers = self._all(decode.header, self.paths, self._names)
+        headers = self._all(decode.header)
         #: Height and width of each image, int64 [N, 2].
         self.sizes = np.array([(found.height, found.width) for found in headers], np.int64).reshape(-1, 2)
 
@@ -80,13 +80,12 @@ class ImageFiles:
         try:
             images = threads.over(lambda index: decode.decode(self.paths[index], self.mode, least), wanted)
         except decode.UnreadableError:
-            self._all(lambda path: decode.decode(path, self.mode).shape, self.paths, self._names)
+            self._all(lambda path: decode.decode(path, self.mode).shape, "data.source")
             raise  # not reached, unless the file has been mended meanwhile
         alike = all(image.shape == images[0].shape for image in images)
         return (torch.stack(images) if alike else images), None if self.targets is None else self.targets[indices]
 
-    @staticmethod
-    def _all(function: Callable[[Path], Result], paths: Sequence[Path], names: Sequence[str]) -> list[Result]:
+    def _all(self, function: Callable[[Path], Result], where: str = "") -> list[Result]:
         """Return the function of every file, or raise one error that names all that cannot be read."""
 
         def attempt(path: Path) -> Result | decode.UnreadableError:
@@ -96,12 +95,12 @@ class ImageFiles:
                 return error
 
         results, wrong = [], []
-        for result, name in zip(threads.over(attempt, paths), names, strict=True):
+        for result, name in zip(threads.over(attempt, self.paths), self._names, strict=True):
             if isinstance(result, decode.UnreadableError):
                 wrong.append(f"{name} ({result})")
             else:
                 results.append(result)
         if wrong:
-            message = f"{len(wrong)} of {len(paths)} images cannot be read: {named(wrong)}"
-            raise InputError(Finding("unreadable-images", "error", "data.source", message, "mend or remove them"))
+            message = f"{len(wrong)} of {len(self.paths)} images cannot be read: {named(wrong)}"
+            raise InputError(Finding("unreadable-images", "error", where, message, "mend or remove them"))
         return results

@@ -133,15 +133,6 @@ def _files(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
             yield path
 
 
-def is_image(path: Path) -> bool:
-    """Tell by its extension whether a file is meant to be an image.
-
-    >>> is_image(Path("a.JPG")), is_image(Path("a.txt"))
-    (True, False)
-    """
-    return path.suffix.lower() in decode.EXTENSIONS
-
-
 def _class_files(folder: Path, ignore: list[str]) -> tuple[list[tuple[str, Path]], list[Finding]]:
     """Return (class, image) for each image below class folders, and what is wrong with the rest."""
 
@@ -153,8 +144,8 @@ def _class_files(folder: Path, ignore: list[str]) -> tuple[list[tuple[str, Path]
     strange, loose, empty = [], [], []
     for entry, is_folder in _visible(folder):
         files = [path for path in (_files(entry) if is_folder else [entry]) if not ignored(path)]
-        strange += [path for path in files if not is_image(path)]
-        images = [path for path in files if is_image(path)]
+        strange += [path for path in files if not decode.is_image(path)]
+        images = [path for path in files if decode.is_image(path)]
         if not is_folder:
             loose += images
         elif images:
@@ -213,7 +204,7 @@ class ImageCSV(ImageFiles):
         if len(free) < (file_column is None) + (target_column is None):
             message = f"{annotations} has {len(frame.columns)} columns"
             findings.append(Finding("missing-column", "error", "annotations", message, "expected a file and a target"))
-        if header and is_image(Path(frame.columns[0])):
+        if header and decode.is_image(Path(frame.columns[0])):
             message = f"the first line of {annotations} names an image ({frame.columns[0]}), not columns"
             findings.append(Finding("no-header", "error", "annotations", message, "add header: false"))
         if findings:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchwork import rng
 from torchwork.data.augment.build import Augmentation
 from torchwork.data.dataset import DatasetSource
-from torchwork.data.images import ImageFiles
+from torchwork.data.files import ImageFiles
 from torchwork.data.resident import SHARE, free_memory
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
@@ -141,8 +141,7 @@ class Loader:
 
     def _settle(self, kept: Tensor) -> Tensor:
         """Finish what is kept where that is small and final, and put it on the device where it fits there."""
-        finished_bytes = kept.numel() * self._pipeline.dtype.itemsize
-        if not self._augments and finished_bytes <= FINISHED_BYTES:
+        if not self._augments and self._pipeline.finish(kept[:1]).nbytes * len(kept) <= FINISHED_BYTES:
             self._finished = True
             parts = [self._ready(part, []) for part in kept.split(FINISH_AT_A_TIME)]
             return torch.cat(parts)

@@ -44,8 +44,9 @@ class Normalize:
         if key not in self._cast:
             assert self.mean is not None
             assert self.std is not None
-            shape = (1, -1) + (1,) * (x.dim() - 2)
-            self._cast[key] = (self.mean.to(*key[:2]).view(shape), self.std.to(*key[:2]).view(shape))
+            ones = (1,) * (x.dim() - 2)
+            cast = [figure.to(*key[:2]).view(1, len(figure), *ones) for figure in (self.mean, self.std)]
+            self._cast[key] = (cast[0], cast[1])
         mean, std = self._cast[key]
         return x.sub_(mean).div_(std)
 

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from torchwork.data.arrays import as_inputs, read_npz
-from torchwork.data.columns import read_csv
-from torchwork.data.decode import Mode
+from torchwork.data.decode import Mode, is_image
 from torchwork.data.files import ImageFiles
-from torchwork.data.images import is_image
 from torchwork.data.memory import InMemory
-from torchwork.data.table import read_rows
 from torchwork.types import Finding, InputError, Schema, Source
 
 _EXPECTED = {
@@ -62,8 +58,7 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
         fix = f"this model takes {_EXPECTED[kind]}"
         raise InputError(Finding("wrong-files", "error", "files", message, fix))
     if kind == "table":
-        schema = Schema("table", None, numbers=tuple(data["numbers"]), categories=tuple(data["categories"]))
-        return read_rows({str(file): read_csv(file, str(file)) for file in files}, schema)
+        return _rows(files, data)
     if arrays:
         return _arrays(files, kind, source_spec)
     return ImageFiles(files, [str(file) for file in files], None, Schema("image", None), mode=_mode(data, source_spec))
@@ -76,7 +71,17 @@ def _mode(data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Mode:
     return "L" if data["input_shape"][0] == 1 else "RGB"
 
 
+def _rows(files: Sequence[Path], data: Mapping[str, Any]) -> Source:
+    from torchwork.data.columns import read_csv  # pandas, which other kinds of data go without
+    from torchwork.data.table import read_rows
+
+    schema = Schema("table", None, numbers=tuple(data["numbers"]), categories=tuple(data["categories"]))
+    return read_rows({str(file): read_csv(file, str(file)) for file in files}, schema)
+
+
 def _arrays(files: Sequence[Path], kind: str, source_spec: Mapping[str, Any]) -> InMemory:
+    from torchwork.data.arrays import as_inputs, read_npz
+
     wanted = source_spec.get("inputs", "x") if source_spec["name"] == "Arrays" else "x"
     found, names = [], []
     for file in files:

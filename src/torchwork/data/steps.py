@@ -51,6 +51,7 @@ class Resize:
         self._said = size
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width that an image of this height and width gets."""
         if self.shorter is None:
             assert self.exact is not None
             return self.exact
@@ -86,6 +87,7 @@ class CenterCrop:
         self.size = pair(size, "size")
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the crop's height and width, or raise ValueError where the image is smaller."""
         if height < self.size[0] or width < self.size[1]:
             raise ValueError(
                 f"an image of {height}×{width} is smaller than the crop of {self.size[0]}×{self.size[1]}; "
@@ -121,6 +123,7 @@ class Grayscale:
         self.num_output_channels = num_output_channels
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width as they are."""
         return height, width
 
     def _grey(self, images: Tensor) -> Tensor:

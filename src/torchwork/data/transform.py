@@ -13,6 +13,7 @@ from torch import Tensor
 from torchwork import catalog
 from torchwork.data import TRANSFORMS, steps
 from torchwork.data.component import call, construct, options_of
+from torchwork.data.files import ImageFiles
 from torchwork.data.normalize import Moments, Normalize
 from torchwork.data.onehot import OneHot
 from torchwork.data.resident import chunks, read_all
@@ -107,6 +108,8 @@ class Pipeline:
             self._one_hot.learn(list(self.schema.categories), categories)
         if self._normalize is None:
             return
+        if isinstance(source, ImageFiles):
+            self.check_sizes(source.sizes[indices], lambda place: source.name(int(indices[place])))
         if self._normalize.given:
             self._check_given(source, indices)
             return
@@ -160,18 +163,18 @@ class Pipeline:
         if self.schema.inputs == "table":
             codes = self._one_hot.codes(inputs["categories"])
             return torch.cat([inputs["numbers"].double(), codes], 1)
-        try:
-            for step in self._steps:
+        for step in self._steps:
+            try:
                 inputs = step(inputs)
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(Finding("wrong-size", "error", self.where, str(error))) from error
+            except ValueError as error:
+                if not isinstance(step, IMAGE_STEPS):  # a user's own: its traceback says more
+                    raise
+                raise InputError(Finding("wrong-size", "error", self.where, str(error))) from error
         if not isinstance(inputs, list):
             return inputs
         shapes = Counter(tuple(image.shape) for image in inputs)
         if len(shapes) > 1:
-            raise InputError(_unequal([(shape, count, "") for shape, count in shapes.most_common(2)], self.where))
+            raise InputError(_unequal({shape: (count, "") for shape, count in shapes.items()}, self.where))
         return torch.stack(inputs)
 
     def finish(self, x: Any) -> Any:
@@ -219,8 +222,7 @@ class Pipeline:
             seen, kept = outcomes.get(size, (0, name(example)))
             outcomes[size] = (seen + count, kept)
         if len(outcomes) > 1:
-            common = sorted(outcomes.items(), key=lambda item: -item[1][0])[:2]
-            raise InputError(_unequal([(size, count, named) for size, (count, named) in common], self.where))
+            raise InputError(_unequal(outcomes, self.where))
 
     def state(self) -> dict[str, Tensor]:
         """Return what was measured or given, float64: ``normalize.mean`` and ``normalize.std``, where there is one."""
@@ -255,6 +257,9 @@ class _EachSample:
         self._name = name
 
     def __call__(self, batch: Any) -> list[Tensor]:
+        if isinstance(batch, dict):
+            message = f"{self._name} takes one tensor, the samples are dicts of tensors"
+            raise InputError(Finding("misfit", "error", "data.transform", message, "transform them in the data set"))
         return [self._function(sample) for sample in batch]
 
     def __repr__(self) -> str:
@@ -281,10 +286,13 @@ def _unmeasurable(where: str) -> Finding:
     return Finding("misfit", "error", where, message, "remove it, and normalise in the data set")
 
 
-def _unequal(common: list[tuple[tuple[int, ...], int, str]], where: str) -> Finding:
+def _unequal(outcomes: Mapping[Any, tuple[int, str]], where: str) -> Finding:
+    """Say which sizes (keys) there are, from how many samples have each and the name of one of them."""
+    common = sorted(outcomes.items(), key=lambda item: -item[1][0])[:2]
     said = " and ".join(
-        f"{count} of {'×'.join(map(str, shape))}" + (f" (as {named})" if named else "")
-        for shape, count, named in common
+        f"{count} of {'×'.join(map(str, shape))}" + (f" (as {example})" if example else "")
+        for shape, (count, example) in common
     )
+    more = f" and {len(outcomes) - 2} sizes more" if len(outcomes) > 2 else ""
     fix = "add {name: Resize, size: [height, width]} to data.transform, or Resize to a number and then CenterCrop"
-    return Finding("unequal-sizes", "error", where, f"the samples differ in size and do not stack: {said}", fix)
+    return Finding("unequal-sizes", "error", where, f"the samples differ in size and do not stack: {said}{more}", fix)

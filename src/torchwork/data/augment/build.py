@@ -40,6 +40,8 @@ class Augmentation:
         try:
             return self.operation(images, keys)
         except ValueError as error:
+            if self.name not in AUGMENTS:  # a user's own: its traceback says more
+                raise
             raise InputError(Finding("wrong-size", "error", self.where, str(error))) from error
 
     def __repr__(self) -> str:
