@@ -71,9 +71,13 @@ def _as_it_is(batch: Any) -> Any:
 
 @contextmanager
 def _no_advice() -> Iterator[None]:
-    """Keep torch from warning that there are more workers than cores: the number is the user's."""
+    """Keep quiet what is no news: more workers than cores (the number is the user's), a fork beside torch's threads.
+
+    The threads that Torchwork starts itself end before (see ``threads.over``): a fork copies none of their locks.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
         yield
 
 
