@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchwork.data import columns, idx, images
+from torchwork.data import columns, decode, idx, images
 from torchwork.types import Finding, InputError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def look(path: Path) -> Found:
     if idx.is_idx(path):
         return _look_at_idx(path.parent)
     fix = "give a folder, a CSV file, an .npz file or IDX files"
-    if images.is_image(path):
+    if decode.is_image(path):
         fix = "give the folder of the class folders, or a CSV file that says what the images show"
     raise _wrong(path, "is no data set", fix)
 
@@ -68,7 +68,7 @@ def _look_into(folder: Path) -> Found:
     files = [entry for entry in entries if entry.is_file()]
     archives = [file for file in files if file.suffix == ".npz"]
     tables = [file for file in files if _is_table(file)]
-    below = list(islice((file for file in folder.rglob("*") if images.is_image(file)), _LOOKED_AT))
+    below = list(islice((file for file in folder.rglob("*") if decode.is_image(file)), _LOOKED_AT))
     if any(idx.is_idx(file) for file in files):
         return _look_at_idx(folder)
     annotated = [table for table in tables if _image_column(table) is not None] if below else []
@@ -102,7 +102,7 @@ def _look_at_class_folders(folder: Path, below: list[Path]) -> Found:
         if file.is_file()
         and not file.name.startswith(".")
         and file.name.lower() not in images.SIDE_FILES
-        and not images.is_image(file)
+        and not decode.is_image(file)
     )
     if strange:
         found.source["ignore"] = sorted(strange)
@@ -160,14 +160,14 @@ def _image_column(table: Path) -> tuple[str, Path, bool] | None:
         frame = columns.read_csv(table, str(table))
     except InputError:
         return None
-    header = not images.is_image(Path(frame.columns[0]))
+    header = not decode.is_image(Path(frame.columns[0]))
     if not header:
         frame = columns.read_csv(table, str(table), header=False)
     for name in frame.columns:
         if columns.is_number(frame[name].dtype):
             continue
         cells = [str(cell) for cell in frame[name].dropna().tolist()[:_LOOKED_AT]]
-        if not cells or sum(images.is_image(Path(cell)) for cell in cells) < len(cells) / 2:
+        if not cells or sum(decode.is_image(Path(cell)) for cell in cells) < len(cells) / 2:
             continue
         for root in (table.parent, *sorted(entry for entry in table.parent.iterdir() if entry.is_dir())):
             if sum((root / cell).is_file() for cell in cells) > len(cells) / 2:
