@@ -190,6 +190,7 @@ class Dying(Drawing):
         return super().__getitem__(index)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a socket to the worker is left open
 def test_a_worker_that_dies_is_a_run_error_and_a_users_error_names_the_sample() -> None:
     killed = _loader(DatasetSource(Dying("killed")), steps=(), batch_size=4, num_workers=1)
     with pytest.raises(RunError, match="worker died"):

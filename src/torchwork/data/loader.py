@@ -16,7 +16,7 @@ from torchwork.data.files import ImageFiles
 from torchwork.data.resident import SHARE, free_memory
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
-from torchwork.data.workers import Reading, Workers
+from torchwork.data.workers import Reading, Workers, deaths_told
 from torchwork.types import Batch, Finding, InputError, Source
 
 # Kept data that need no augmentation are kept as floats, ready for the model, up to this size: they then cost a batch
@@ -125,10 +125,11 @@ class Loader:
         size = self.batch_size
         cuts = [slice(at, at + size) for at in range(start * size, self.num_samples, size)]
         raw = self._read_anew(epoch, ids, cuts) if self._kept is None else self._pick(places, cuts)
-        for cut, (inputs, target) in zip(cuts, raw, strict=True):
-            if not self._finished:
-                inputs = self._ready(inputs, [drawn[cut] for drawn in keys])
-            yield Batch(inputs, target, ids[cut])
+        with deaths_told():
+            for cut, (inputs, target) in zip(cuts, raw, strict=True):
+                if not self._finished:
+                    inputs = self._ready(inputs, [drawn[cut] for drawn in keys])
+                yield Batch(inputs, target, ids[cut])
 
     def close(self) -> None:
         """End the worker processes, if there are any."""

@@ -82,12 +82,30 @@ def _no_advice() -> Iterator[None]:
 
 
 def _tells_of_death(error: Exception) -> bool:
-    """Tell a worker's end from an error that a user's data set raised in it, which torch introduces by "Caught"."""
+    """Tell torch's word of a worker's end from an error raised inside a worker, which it introduces by "Caught"."""
     said = str(error)
-    if said.startswith("Caught "):
-        return False
-    ended = isinstance(error, RuntimeError) and ("exited unexpectedly" in said or "killed by signal" in said)
-    return ended or isinstance(error, ConnectionError | EOFError)
+    ended = "exited unexpectedly" in said or "killed by signal" in said
+    return isinstance(error, RuntimeError) and said.startswith("DataLoader worker") and ended
+
+
+def _death(error: Exception) -> RunError:
+    return RunError(f"a data worker died ({error}); it may have run out of memory: try fewer data.num_workers")
+
+
+@contextmanager
+def deaths_told() -> Iterator[None]:
+    """Make a RunError of torch's word that a data worker died, which a signal may bring at any line of the program.
+
+    >>> with deaths_told():
+    ...     print("nothing else changes")
+    nothing else changes
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not _tells_of_death(error):
+            raise
+        raise _death(error) from error
 
 
 class Workers:
@@ -123,26 +141,37 @@ class Workers:
         self._pass += 1
         mine = self._pass
         self._keys.keys = keys
-        with _no_advice():
+        with deaths_told(), self._closed_on_error(), _no_advice():
             batches = iter(self._loader)
         for _ in keys:
             if mine != self._pass:
                 raise RuntimeError("another pass over this loader began; make a loader for each")
-            try:
+            with deaths_told(), self._closed_on_error():
                 batch = next(batches)
-            except Exception as error:
-                self.close()
-                if _tells_of_death(error):
-                    message = f"a data worker died ({error}); it may have run out of memory: try fewer data.num_workers"
-                    raise RunError(message) from error
-                raise
-            if isinstance(batch, InputError):
-                self.close()
-                raise batch
+                if isinstance(batch, InputError):
+                    raise batch
             yield batch
 
     def close(self) -> None:
         """End the processes now; torch's own way waits for the garbage collector, which may find them in any order."""
-        if self._loader is not None and self._loader._iterator is not None:
-            self._loader._iterator._shutdown_workers()  # type: ignore[attr-defined]
-        self._loader = None
+        loader, self._loader = self._loader, None
+        if loader is None or loader._iterator is None:
+            return
+        try:
+            loader._iterator._shutdown_workers()  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            if not _tells_of_death(error):
+                raise
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except (ConnectionError, EOFError) as error:  # the worker went while it handed over a batch
+            self.close()
+            if str(error).startswith("Caught "):
+                raise
+            raise _death(error) from error
+        except Exception:
+            self.close()
+            raise
