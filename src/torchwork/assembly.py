@@ -19,11 +19,11 @@ from torchwork.data.loader import Loader, check_batch_size
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
-from torchwork.losses import criterion as losses
 from torchwork.models import build as models
-from torchwork.models import init
-from torchwork.optim import OPTIMIZERS, schedule
+from torchwork.models import init, start
+from torchwork.optim import OPTIMIZERS, options, schedule
 from torchwork.optim import build as optimizers
+from torchwork.optim import check as optimizer_checks
 from torchwork.tasks import contracts
 from torchwork.training import device as devices
 from torchwork.training.loop import TrainOptions
@@ -81,6 +81,7 @@ class Parts:
     task: Any
     state: State
     options: TrainOptions
+    findings: list[Finding]
 
     @property
     def model(self) -> nn.Module:
@@ -105,8 +106,10 @@ class _Collected:
             raise InputError(list(dict.fromkeys(self.findings)))
 
 
-def assemble(config: Config) -> Parts:
+def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     """Build everything that a config describes and try it on one batch.
+
+    ``pretrained=False`` leaves the file of ``model.weights`` unread, where the weights come from a checkpoint.
 
     Raises:
         InputError: with every mistake that could be found.
@@ -130,10 +133,11 @@ def assemble(config: Config) -> Parts:
         collected.stop_if_any()
         raise AssertionError("unreachable: no data and no finding")
     task = state = None
+    said: list[Finding] = []
     with collected.stage():
         task = build_task(config, data.target)
     with collected.stage():
-        state = build_state(config, data, device)
+        state, said = build_state(config, data, device, pretrained=pretrained)
     if state is None:  # perhaps for the model's sake, so that nobody has looked at the optimizer
         with collected.stage():
             check_optimizer_options(config)
@@ -141,7 +145,7 @@ def assemble(config: Config) -> Parts:
     assert task is not None
     assert state is not None
     task.criterion.to(device, DTYPES[config.train.precision])
-    parts = Parts(config, device, data, task, state, train_options(config, data))
+    parts = Parts(config, device, data, task, state, train_options(config, data), said)
     try_batch(parts)
     return parts
 
@@ -196,12 +200,13 @@ def _check_train(config: Config) -> None:
 
 def check_optimizer_options(config: Config) -> None:
     """Check an optimizer's options where there is no model to build it on."""
+    findings = []
     for spec in config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]:
-        options = {key: value for key, value in spec.items() if key not in ("name", "groups", "match")}
+        given = {key: value for key, value in spec.items() if key not in ("name", "groups", "match")}
         component = catalog.load(spec["name"], OPTIMIZERS, "optimizer", "optimizer.name")
-        findings = catalog.check_options(component, options, "optimizer", supplied=("params",))
-        if findings:
-            raise InputError(findings)
+        findings += options.check(component, given, "optimizer", supplied=("params",))
+    if findings:
+        raise InputError(findings)
 
 
 def open_data(config: Config, device: torch.device) -> Data:
@@ -258,24 +263,36 @@ def num_outputs(target: Target) -> int:
     return len(target.classes) if target.classes is not None else max(1, len(target.target_names))
 
 
-def build_model(config: Config, input_shape: tuple[int, ...], outputs: int, device: torch.device) -> nn.Module:
-    """Build and initialise the model, on its device and in its precision."""
-    model = models.build(
-        dict(config.model), input_shape=input_shape, num_outputs=outputs, seed=config.seed, where="model"
+def build_model(
+    config: Config, input_shape: tuple[int, ...], outputs: int, device: torch.device, *, pretrained: bool = True
+) -> tuple[nn.Module, list[Finding]]:
+    """Build and initialise the model, on its device and in its precision; say what there is to say about it.
+
+    ``pretrained=False`` leaves the file of ``model.weights`` unread, where the weights come from a checkpoint.
+    """
+    built = models.assemble(
+        dict(config.model),
+        input_shape=input_shape,
+        num_outputs=outputs,
+        seed=config.seed,
+        where="model",
+        pretrained=pretrained,
     )
-    init.initialise(model, config.init, config.seed)
-    return model.to(device, DTYPES[config.train.precision])
+    init.initialise(built.model, config.init, config.seed)
+    return built.model.to(device, DTYPES[config.train.precision]), built.findings
 
 
-def build_state(config: Config, data: Data, device: torch.device) -> State:
+def build_state(config: Config, data: Data, device: torch.device, *, pretrained: bool) -> tuple[State, list[Finding]]:
     """Build model, optimizer and schedule, before the first update."""
-    model = build_model(config, data.input_shape, num_outputs(data.target), device)
+    outputs = num_outputs(data.target)
+    model, findings = build_model(config, data.input_shape, outputs, device, pretrained=pretrained)
     optimizer = optimizers.build(config.optimizer, model, where="optimizer")
+    findings = [*findings, *optimizer_checks.check(config.optimizer, model), *start.weight_findings(model)]
     steps = -(-len(data.loaders["train"]) // config.train.accumulate)
     rates = schedule.build(
         config.schedule, optimizer, epochs=config.train.epochs, steps_per_epoch=steps, where="schedule"
     )
-    return State(model, optimizer, rates)
+    return State(model, optimizer, rates), findings
 
 
 def train_options(config: Config, data: Data) -> TrainOptions:
@@ -286,9 +303,7 @@ def train_options(config: Config, data: Data) -> TrainOptions:
     if not has_val:
         if train.patience is not None:
             fix = "give data.split.val a share, or remove it"
-            findings.append(
-                Finding("no-val", "error", "train.patience", "needs a val split, and there is none", fix)
-            )
+            findings.append(Finding("no-val", "error", "train.patience", "needs a val split, and there is none", fix))
         if train.monitor is not None and train.monitor.startswith("val_"):
             fix = "give data.split.val a share"
             findings.append(Finding("no-val", "error", "train.monitor", "needs a val split, and there is none", fix))

@@ -67,16 +67,15 @@ def check(config: Config) -> Plan:
 
 
 def findings_of(parts: Parts) -> list[Finding]:
-    """Return the warnings about a set-up."""
-    train = parts.data.loaders["train"]
+    """Return what there is to say about a set-up that can be trained."""
     ragged = len(parts.data.splits["train"]) % parts.config.data.batch_size
-    return setup.findings(
+    return parts.findings + setup.findings(
         parts.model,
         accumulate=parts.options.accumulate,
         smallest_batch=parts.config.data.batch_size if parts.config.data.drop_last or not ragged else ragged,
         class_counts=parts.data.facts()["class_counts"],
         num_val=len(parts.data.splits.get("val", ())),
-    ) + list(getattr(train, "findings", []))
+    )
 
 
 def _describe(parts: Parts) -> Plan:
@@ -117,7 +116,11 @@ def _seconds_per_step(parts: Parts) -> float:
     parts.model.train()
     grouped = windows(parts.data.loaders["train"].batches(0), parts.options.accumulate)
     few = updates(
-        parts.state, islice(grouped, 1 + _TIMED_STEPS), parts.task, seed=parts.options.seed, clip_norm=parts.options.clip_norm
+        parts.state,
+        islice(grouped, 1 + _TIMED_STEPS),
+        parts.task,
+        seed=parts.options.seed,
+        clip_norm=parts.options.clip_norm,
     )
     next(few)
     _wait(parts.device)

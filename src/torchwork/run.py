@@ -15,11 +15,10 @@ from torch import nn
 
 from torchwork import assembly, config, environment, rundir
 from torchwork.assembly import Parts
-from torchwork.data.predict import open_for_prediction
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
+from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
-from torchwork.metrics import final
 from torchwork.models import summary
 from torchwork.plan import findings_of
 from torchwork.report import html
@@ -28,8 +27,9 @@ from torchwork.training import device as devices
 from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.training.interrupt import Interrupted, StopRequest, listening
 from torchwork.training.loop import run_epochs
-from torchwork.types import Finding, InputError, RunError, Source, Step
+from torchwork.types import Finding, InputError, RunError, Step
 from torchwork.use.predict import predict
+from torchwork.use.samples import open_samples
 
 
 class Progress(Protocol):
@@ -90,7 +90,8 @@ class Run:
             fix = f"go on with it: torchwork resume {self.path}"
             raise InputError(Finding("no-model", "error", str(self.path), message, fix))
         shape = tuple(self.data["input_shape"])
-        model = assembly.build_model(self.config, shape, assembly.num_outputs(self.target), self.device)
+        outputs = assembly.num_outputs(self.target)
+        model, _ = assembly.build_model(self.config, shape, outputs, self.device, pretrained=False)
         checkpoint.load_weights(model, weights)
         return model.eval()
 
@@ -105,8 +106,8 @@ class Run:
         """Predict new samples.
 
         Args:
-            inputs: A path, a list of paths (images, CSV files, .npz), a DataFrame, or an array of samples as the
-                source gives them before the transform.
+            inputs: A path or several (images, CSV files, ``.npz``), a DataFrame with the columns of the training table,
+                or an array with the samples along its first axis, as the source gives them before the transform.
 
         Returns:
             One dict a sample: ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.
@@ -114,12 +115,18 @@ class Run:
         Raises:
             InputError: a file is missing or unreadable, or has not what the model was trained on.
         """
-        source: Source = open_for_prediction(inputs, self.data, dict(self.config.data.source))
+        source = open_samples(inputs, self.data, dict(self.config.data.source))
         task = assembly.build_task(self.config, self.target)
         model = self.model
         with devices.using_threads(self.config.train.threads or devices.default_threads()):
             return predict(
-                model, task, self.pipeline, source, self.device, batch_size=self.config.data.batch_size
+                model,
+                task,
+                self.pipeline,
+                source,
+                self.device,
+                input_shape=self.data["input_shape"],
+                batch_size=self.config.data.batch_size,
             )
 
 
@@ -185,10 +192,10 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
         return Run(directory)
     settings = config.load(directory / rundir.CONFIG)
     with devices.using_threads(settings.train.threads or 1):
-        parts = assembly.assemble(settings)
+        place = checkpoint.latest(directory / rundir.CHECKPOINTS)
+        parts = assembly.assemble(settings, pretrained=place is None)
         try:
             _check_same_data(parts, directory)
-            place = checkpoint.latest(directory / rundir.CHECKPOINTS)
             if place is not None:
                 for finding in checkpoint.load(place, parts.state):
                     _log(directory, str(finding), progress)
@@ -215,7 +222,7 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
     run = load(path)
     model = run.model
     with devices.using_threads(run.config.train.threads or 1):
-        parts = assembly.assemble(run.config)
+        parts = assembly.assemble(run.config, pretrained=False)
         try:
             _check_same_data(parts, run.path)
             wanted = list(splits) if splits else [name for name in ("val", "test") if name in parts.data.splits]
@@ -249,9 +256,7 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
             "trainable": trainable,
         },
     )
-    contact_sheet(
-        next(iter(parts.data.loaders["train"].batches(0))), directory / rundir.SAMPLES / "train-batch.png"
-    )
+    contact_sheet(next(iter(parts.data.loaders["train"].batches(0))), directory / rundir.SAMPLES / "train-batch.png")
 
 
 def _split_rows(parts: Parts) -> list[list[Any]]:
@@ -263,7 +268,7 @@ def _split_rows(parts: Parts) -> list[list[Any]]:
 def _cell(target: Any) -> str:
     if np.ndim(target):
         return " ".join(rundir.number(value) for value in target)
-    return rundir.number(target) if isinstance(target, float | np.floating) else str(target)
+    return rundir.number(float(target)) if isinstance(target, float | np.floating) else str(target)
 
 
 def _check_same_data(parts: Parts, directory: Path) -> None:
@@ -294,7 +299,7 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) 
         checkpoint.save(state, directory / rundir.CHECKPOINTS, is_best=is_best)
 
     watchers = [lambda step: progress.step(step, state.progress.epoch + 1)] if progress is not None else []
-    with devices.keeping_generators(parts.device), listening() as request:
+    with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
         if progress is not None:
             progress.start(directory, parts.options.epochs, steps, state.progress.epoch + 1)
         try:
@@ -335,6 +340,8 @@ def _finish(parts: Parts, directory: Path) -> None:
 
 
 def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> dict[str, dict[str, float]]:
+    from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
+
     facts = rundir.read_json(directory / rundir.DATA)
     metrics = {}
     for split in splits:
@@ -344,9 +351,8 @@ def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> di
         path = directory / rundir.predictions(split)
         rundir.write_csv(path, header, rows)
         arrays = {"id": evaluation.ids, "output": evaluation.outputs, "target": evaluation.targets}
-        np.savez(
-            directory / rundir.ARRAYS / f"outputs-{split}.npz", **{name: t.numpy() for name, t in arrays.items()}
-        )
+        numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
+        np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
         metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
     written = directory / rundir.METRICS
     before = rundir.read_json(written) if written.is_file() else {}

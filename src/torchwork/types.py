@@ -35,7 +35,7 @@ class Step(NamedTuple):
     synchronisation. ``grad_norm`` is None unless something asked for it. ``lr`` is that of the first group.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]
     loss: Tensor
     weight: float
     grad_norm: Tensor | None

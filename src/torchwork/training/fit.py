@@ -67,7 +67,8 @@ def fit(
         model: Any module; called with the batch's inputs.
         train: A map-style data set of pairs (input, target), or a pair of tensors.
         val: The same, to judge by after each epoch.
-        loss: A loss of torch.nn as an object, a name or a component, or a function ``(output, target) -> mean over rows``.
+        loss: A loss of torch.nn as an object, a name or a component, or a function of (output, target) that returns the
+            mean over the rows.
         optimizer: An optimizer of the model's parameters, or a name or component to build one.
         schedule: A schedule's name or component.
         epochs, batch_size, shuffle, drop_last, num_workers: As in a config.

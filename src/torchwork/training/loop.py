@@ -21,7 +21,7 @@ from torchwork.training.state import State
 from torchwork.types import Batch, RunError, Step, Task, Watcher
 
 
-class NonFiniteLoss(RunError):
+class NonFiniteLossError(RunError):
     """The loss of a step is NaN or infinite. The weights are as they were before that step."""
 
 
@@ -65,21 +65,28 @@ def updates(
         clip_norm: The greatest norm of all gradients together, or None for no limit.
 
     Raises:
-        NonFiniteLoss: before the update that would have spoilt the weights.
+        NonFiniteLossError: before the update that would have spoilt the weights.
     """
     optimizer, progress = state.optimizer, state.progress
-    parameters = [p for group in optimizer.param_groups for p in group["params"]] if clip_norm is not None else []
+    parameters = _clipped(state) if clip_norm is not None else []
     for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
         progress.index += 1
         total = math.fsum(task.weight(batch) for batch in window)
         seen = _Seen()
         lr = float(optimizer.param_groups[0]["lr"])
         if total > 0:
-            optimizer.step(_closure(state, task, window, total, layer_seed, parameters, clip_norm, seen))
+            optimizer.step(_closure(state, task, window, total, layer_seed, parameters, clip_norm, seen))  # type: ignore[arg-type]
             if state.schedule is not None:
                 state.schedule.after_update()
         loss = torch.zeros(()) if seen.loss is None else seen.loss
         yield Step(progress.index, loss, total, seen.norm, lr)
+
+
+def _clipped(state: State) -> list[Tensor]:
+    """Return the trained parameters in the model's order, in which torch's own norm over a model adds up."""
+    held = {id(p): p for group in state.optimizer.param_groups for p in group["params"]}
+    own = [held.pop(id(p)) for p in state.model.parameters() if id(p) in held]
+    return [*own, *held.values()]
 
 
 class _Seen:
@@ -111,7 +118,7 @@ def _closure(
         if seen.loss is None:
             seen.loss, seen.norm = loss, norm
             if not math.isfinite(loss.item()):
-                raise NonFiniteLoss(_describe_non_finite(progress.index, progress.epoch, loss, window))
+                raise NonFiniteLossError(_describe_non_finite(progress.index, progress.epoch, loss, window))
         return loss
 
     return closure
@@ -149,8 +156,8 @@ def _describe_non_finite(index: int, epoch: int, loss: Tensor, window: list[Batc
     ids = [int(i) for batch in window for i in batch.ids]
     shown = ", ".join(map(str, ids[:20])) + (f", ... ({len(ids)} in all)" if len(ids) > 20 else "")
     return (
-        f"the loss is {loss.item()} at step {index} (epoch {epoch + 1}), samples {shown}. The weights of the step before "
-        "are kept. A smaller learning rate, train.clip_norm or a look at these samples may help"
+        f"the loss is {loss.item()} at step {index} (epoch {epoch + 1}), samples {shown}. The weights of the step "
+        "before are kept. A smaller learning rate, train.clip_norm or a look at these samples may help"
     )
 
 

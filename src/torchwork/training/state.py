@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from torch import nn
 from torch.optim import Optimizer
 
+from torchwork.optim.several import Optimizers
+
 
 class Schedule(Protocol):
     """What changes learning rates: told after every update and after every epoch's evaluation."""
@@ -45,6 +47,6 @@ class State:
     """A model on its way, with its optimizer, its schedule and the progress made."""
 
     model: nn.Module
-    optimizer: Optimizer
+    optimizer: Optimizer | Optimizers
     schedule: Schedule | None = None
     progress: Progress = field(default_factory=Progress)

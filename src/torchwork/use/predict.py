@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from torchwork.types import Source
+from torchwork.types import Finding, InputError, Source
 
 
 def predict(
-    model: nn.Module, task: Any, pipeline: Any, source: Source, device: torch.device, *, batch_size: int = 64
+    model: nn.Module,
+    task: Any,
+    pipeline: Any,
+    source: Source,
+    device: torch.device,
+    *,
+    input_shape: Sequence[int],
+    batch_size: int = 64,
 ) -> list[dict[str, Any]]:
     """Return one dict a sample: its ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.
 
     The samples go through the same transform as in training, with what it learnt there. The model is left in the mode
     that it was in.
+
+    Raises:
+        InputError: samples that have not the shape of those of training.
     """
     was_training = model.training
     model.eval()
@@ -27,9 +38,17 @@ def predict(
             for start in range(0, len(source), batch_size):
                 ids = np.arange(start, min(start + batch_size, len(source)))
                 inputs, _ = source.read(ids, epoch=0)
-                output = model(pipeline.finish(pipeline.prepare(inputs).to(device)))
-                found = task.predictions(output.cpu())
+                ready = pipeline.finish(pipeline.prepare(inputs).to(device))
+                if tuple(ready.shape[1:]) != tuple(input_shape):
+                    raise InputError(_other_shape(source, int(ids[0]), ready.shape[1:], input_shape))
+                found = task.predictions(model(ready).cpu())
                 rows += [{"name": source.name(int(i)), **row} for i, row in zip(ids, found, strict=True)]
     finally:
         model.train(was_training)
     return rows
+
+
+def _other_shape(source: Source, index: int, found: Sequence[int], expected: Sequence[int]) -> Finding:
+    message = f"has the shape {list(found)} after the transform, the model was trained on {list(expected)}"
+    fix = "give samples of that shape, or train with Resize in data.transform, which makes them equal"
+    return Finding("other-shape", "error", source.name(index), message, fix)

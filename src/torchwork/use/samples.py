@@ -1,0 +1,63 @@
+"""New samples in whatever form they are at hand: files, a data frame, an array."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchwork.data.predict import open_for_prediction
+from torchwork.types import Finding, InputError, Schema, Source
+
+
+def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Source:
+    """Open new samples as a source without targets.
+
+    Args:
+        inputs: A path or several (images, CSV files, ``.npz``), a pandas DataFrame with the columns of the training
+            table, or an array or tensor with the samples along its first axis, as the source gives them.
+        facts: The run's data.json.
+        source_spec: The run's ``data.source``.
+
+    Raises:
+        InputError: a file is missing or unreadable, or the samples are not what the model was trained on.
+    """
+    if isinstance(inputs, str | Path):
+        return open_for_prediction([Path(inputs)], facts, source_spec)
+    pandas = sys.modules.get("pandas")  # a data frame cannot be here without it
+    if pandas is not None and isinstance(inputs, pandas.DataFrame):
+        from torchwork.data.table import read_rows
+
+        schema = Schema("table", None, numbers=tuple(facts["numbers"]), categories=tuple(facts["categories"]))
+        return read_rows({"data frame": inputs}, schema)
+    if isinstance(inputs, np.ndarray | torch.Tensor):
+        return _open_array(np.asarray(inputs), facts)
+    if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
+        return open_for_prediction([Path(item) for item in inputs], facts, source_spec)
+    message = f"cannot predict a {type(inputs).__name__}"
+    fix = "give paths, a DataFrame, or an array with the samples along its first axis"
+    raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
+
+
+def _open_array(array: np.ndarray, facts: Mapping[str, Any]) -> Source:
+    from torchwork.data.arrays import as_inputs
+    from torchwork.data.memory import InMemory, Rows
+
+    if facts["inputs"] == "table":
+        columns = len(facts["numbers"])
+        if facts["categories"] or array.ndim != 2 or array.shape[1] != columns:
+            message = f"got an array of shape {list(array.shape)}"
+            fix = f"give a DataFrame with the columns {', '.join([*facts['numbers'], *facts['categories']][:20])}"
+            raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
+        schema = Schema("table", None, numbers=tuple(facts["numbers"]))
+        return Rows(np.asarray(array, np.float64), np.empty((len(array), 0), object), None, schema)
+    tensor, is_image = as_inputs(array)
+    if is_image != (facts["inputs"] == "image"):
+        expected = "uint8 images [N, C, H, W] or [N, H, W]" if facts["inputs"] == "image" else "numbers"
+        message = f"got {array.dtype} {list(array.shape)}"
+        raise InputError(Finding("wrong-inputs", "error", "inputs", message, f"this model takes {expected}"))
+    return InMemory(tensor, None, Schema(facts["inputs"], None))
