@@ -35,7 +35,20 @@ _PLACES = {
     "train": "torchwork.run",
 }
 
-__all__ = ["Batch", "Finding", "InputError", "Plan", "Run", "RunError", "check", "evaluate", "fit", "load", "resume", "train"]
+__all__ = [
+    "Batch",
+    "Finding",
+    "InputError",
+    "Plan",
+    "Run",
+    "RunError",
+    "check",
+    "evaluate",
+    "fit",
+    "load",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

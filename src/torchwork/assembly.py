@@ -44,6 +44,7 @@ class Data:
     augments: list[Any]
     loaders: dict[str, Loader]
     input_shape: tuple[int, ...]
+    split_by: str
 
     def close(self) -> None:
         """End the loaders' worker processes."""
@@ -150,8 +151,8 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     return parts
 
 
-def resolve(config: Config) -> Config:
-    """Write out the choices that a fixed rule makes: the number of threads."""
+def with_threads(config: Config) -> Config:
+    """Return the config with the number of threads that the fixed rule gives, where it names none."""
     if config.train.threads is not None:
         return config
     train = config.train.model_copy(update={"threads": devices.default_threads()})
@@ -240,7 +241,8 @@ def open_data(config: Config, device: torch.device) -> Data:
             device=device,
         )
     first = next(iter(loaders["train"].batches(0)))
-    return Data(source, splits, target, pipeline, augments, loaders, shape_of(first))
+    by = spec.split.by or split.default_by(source)
+    return Data(source, splits, target, pipeline, augments, loaders, shape_of(first), by)
 
 
 def shape_of(batch: Batch) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ def check(config: Config) -> Plan:
     Raises:
         InputError: with every mistake that could be found.
     """
-    settings = assembly.resolve(config)
+    settings = assembly.with_threads(config)
     with devices.using_threads(settings.train.threads or 1):
         parts = assembly.assemble(settings)
         try:

@@ -22,6 +22,7 @@ from torchwork.inspection.samples import contact_sheet
 from torchwork.models import summary
 from torchwork.plan import findings_of
 from torchwork.report import html
+from torchwork.resolved import written_out
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.training.evaluate import evaluate as evaluate_model
@@ -160,7 +161,7 @@ def train(
         Interrupted: Ctrl-C or SIGTERM, after the current step was finished and saved.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
-    settings = assembly.resolve(settings)
+    settings = assembly.with_threads(settings)
     with devices.using_threads(settings.train.threads or 1):
         parts = assembly.assemble(settings)
         try:
@@ -238,7 +239,7 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
 
 
 def _write_beginning(parts: Parts, directory: Path) -> None:
-    (directory / rundir.CONFIG).write_text(config.dump(parts.config), encoding="utf-8")
+    (directory / rundir.CONFIG).write_text(config.dump(written_out(parts)), encoding="utf-8")
     rundir.write_json(
         directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
     )

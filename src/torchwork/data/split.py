@@ -34,9 +34,7 @@ def split(source: Source, spec: Mapping[str, Any], seed: int, where: str = "data
     {'train': 105, 'val': 23, 'test': 22}
     """
     shares = {part: float(spec.get(part, 0.0)) for part in PARTS}
-    by = spec.get("by")
-    if by is None:
-        by = "given" if source.given is not None else "stratified" if source.schema.target == "class" else "random"
+    by = spec.get("by") or default_by(source)
     _check(source, shares, by, where)
     if by == "given":
         parts = _given(source, shares, seed, where)
@@ -49,6 +47,11 @@ def split(source: Source, spec: Mapping[str, Any], seed: int, where: str = "data
         fix = "give that part 0, or a larger fraction" + (", or by: random" if by == "stratified" else "")
         raise InputError(Finding("empty-split", "error", where, message, fix))
     return {part: np.sort(parts[part]).astype(np.int64) for part in PARTS if len(parts.get(part, ()))}
+
+
+def default_by(source: Source) -> str:
+    """Return how a source is split where nothing is said: as given, else stratified for classes, else random."""
+    return "given" if source.given is not None else "stratified" if source.schema.target == "class" else "random"
 
 
 def _check(source: Source, shares: Mapping[str, float], by: str, where: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from torchwork.report.facts import Facts
 from torchwork.report.tables import duration, figure
 
-
 _LEADING = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "mae", "rmse", "r2")
 
 
