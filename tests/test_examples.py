@@ -1,0 +1,46 @@
+"""Every example runs as it stands, and reaches what it should."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import torchwork
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+REACHED = {
+    "digits": ("accuracy", 0.97),
+    "image_folder": ("accuracy", 0.96),
+    "annotated_csv": ("accuracy", 0.96),
+    "table_regression": ("r2", 0.3),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    place = tmp_path_factory.mktemp("examples")
+    subprocess.run([sys.executable, EXAMPLES / "make_data.py"], cwd=place, check=True, stdout=subprocess.DEVNULL)
+    return place
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_an_example_reaches_its_figure(name, place, monkeypatch):
+    monkeypatch.chdir(place)
+    run = torchwork.train(EXAMPLES / f"{name}.yaml")
+    metric, least = REACHED[name]
+    assert run.metrics["test"][metric] >= least
+
+
+def test_the_script_with_its_own_model_and_data_set_learns(place):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, EXAMPLES / "own_model.py"]
+    done = subprocess.run(command, cwd=place, check=True, capture_output=True, text=True, env=environment)
+    assert done.stderr == ""
+    assert float(re.search(r"the weights of epoch \d+: (\S+)", done.stdout)[1]) > 0.95
+
+
+def test_no_example_is_longer_than_sixty_lines():
+    assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and len(path.read_text().splitlines()) > 60] == []
