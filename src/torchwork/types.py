@@ -18,8 +18,9 @@ Severity = Literal["error", "warning", "info"]
 class Batch(NamedTuple):
     """Some samples on their way to the model. The first axis of every tensor is B, the number of samples.
 
-    ``inputs`` is a tensor [B, ...] or a dict of such; ``target`` is int64 [B] for classes and float [B, k] for
-    numbers; ``ids`` is a numpy int64 array [B] that indexes the source.
+    ``inputs`` is a tensor [B, ...] or a dict of such; ``target`` is int64 [B] for classes, float [B, k] for numbers and
+    int64 [B, S] for sequences, padded with -1; ``ids`` is a numpy int64 array [B] that indexes the source. Pairs and
+    triplets have the members on a second axis, [B, m, ...], and the ids of the anchors, the first members.
     """
 
     inputs: Inputs
@@ -78,12 +79,13 @@ class Schema:
     """What the samples of a source are.
 
     ``inputs``: ``image`` (uint8 [C, H, W]), ``table`` (columns of numbers and categories) or ``array`` (any tensor).
-    ``target``: ``class`` (names) or ``number`` ([k] floats, named by ``target_names``), None where there is none.
+    ``target``: ``class`` (names), ``number`` ([k] floats, named by ``target_names``) or ``sequence`` (a text or a tuple
+    of symbols), None where there is none.
     ``classes``: the names in the order that the data set itself defines; None where the training split decides.
     """
 
     inputs: Literal["image", "table", "array"]
-    target: Literal["class", "number"] | None
+    target: Literal["class", "number", "sequence"] | None
     classes: tuple[str, ...] | None = None
     target_names: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
@@ -93,8 +95,9 @@ class Schema:
 class Source(Protocol):
     """Indexable samples with a schema, read a batch at a time.
 
-    ``targets`` holds the raw target of every sample (names or integers [N], or float64 [N, k]), or None where there
-    are none. ``given`` maps split names to indices where the data come with their own splits.
+    ``targets`` holds the raw target of every sample (names or integers [N], float64 [N, k], or texts or tuples of
+    symbols [N]), or None where there are none. ``given`` maps split names to indices where the data come with their
+    own splits.
     """
 
     @property

@@ -11,10 +11,17 @@ from pydantic import BaseModel, ValidationError
 from torchwork import catalog
 from torchwork.config import components, text
 from torchwork.config.overrides import apply
-from torchwork.config.sections import Config, DataConfig, SplitConfig, TrainConfig
+from torchwork.config.sections import Config, DataConfig, PairsConfig, SplitConfig, TargetConfig, TrainConfig
 from torchwork.types import Finding, InputError
 
-SECTIONS: dict[str, type[BaseModel]] = {"": Config, "data": DataConfig, "data.split": SplitConfig, "train": TrainConfig}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": Config,
+    "data": DataConfig,
+    "data.split": SplitConfig,
+    "data.target": TargetConfig,
+    "data.pairs": PairsConfig,
+    "train": TrainConfig,
+}
 
 # Where people look for a thing under another name.
 _ELSEWHERE = {

@@ -34,6 +34,29 @@ class SplitConfig(_Section):
     )
 
 
+class PairsConfig(_Section):
+    """The keys of ``data.pairs``."""
+
+    file: str | None = Field(
+        default=None,
+        description="A CSV of pairs (two samples, perhaps 1 or -1) or triplets (anchor, positive, negative) by number "
+        "or name. null: they are drawn.",
+    )
+    mining: Literal["none", "hard", "semi-hard"] = Field(
+        default="none",
+        description="Take triplets from each batch: hard: the farthest positive and the nearest negative; semi-hard: "
+        "the nearest negative farther than the positive.",
+    )
+
+
+class TargetConfig(_Section):
+    """The keys of ``data.target``."""
+
+    run: str = Field(
+        description="The directory of a finished run whose model gives the training samples' probabilities."
+    )
+
+
 class DataConfig(_Section):
     """The keys of ``data``."""
 
@@ -54,6 +77,13 @@ class DataConfig(_Section):
     )
     target_transform: str | None = Field(
         default=None, description="A function for the targets, as package.module:function."
+    )
+    target: TargetConfig | None = Field(
+        default=None,
+        description="Learn from another run's probabilities (distillation); null: from the data's targets.",
+    )
+    pairs: PairsConfig | None = Field(
+        default=None, description="Where pairs and triplets come from, for losses that take them; null: they are drawn."
     )
     batch_size: Count = Field(default=64, description="The number of samples in a batch.")
     num_workers: Annotated[int, Field(ge=0)] = Field(

@@ -6,6 +6,7 @@ SOURCES = {
     "Arrays": "torchwork.data.arrays:Arrays",
     "BreastCancer": "torchwork.data.builtin:BreastCancer",
     "Diabetes": "torchwork.data.builtin:Diabetes",
+    "DigitStrips": "torchwork.data.strips:DigitStrips",
     "Digits": "torchwork.data.builtin:Digits",
     "ImageCSV": "torchwork.data.images:ImageCSV",
     "ImageFolder": "torchwork.data.images:ImageFolder",

@@ -13,7 +13,9 @@ from torchwork import rng
 from torchwork.data.augment.build import Augmentation
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.files import ImageFiles
+from torchwork.data.pairs import Companions
 from torchwork.data.resident import SHARE, free_memory
+from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.data.workers import Reading, Workers, deaths_told
@@ -42,6 +44,8 @@ class Loader:
         device: Where the batches go.
         resident: Keep the prepared data in memory (True), read them anew in each epoch (False), or decide by size
             (None: see ``resident.SHARE``). A user's data set is always read anew, as it may draw in each epoch.
+        companions: Who goes with whom. A batch then has B rows of m samples: inputs [B, m, ...], the targets of the
+            members [B, m, ...] (or float [B] of 1 and -1, where a user's file gives those) and the anchors' ids [B].
 
     Raises:
         InputError: unreadable images, images that do not stack, a class that is not known, ``drop_last`` with a batch
@@ -62,7 +66,7 @@ class Loader:
         indices: np.ndarray,
         *,
         pipeline: Pipeline,
-        target: Target | None,
+        target: Target | SoftTarget | None,
         augments: Sequence[Augmentation] = (),
         batch_size: int,
         shuffle: bool = False,
@@ -71,6 +75,7 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         resident: bool | None = None,
+        companions: Companions | None = None,
     ) -> None:
         if isinstance(source, DatasetSource):
             source = source.seeded(seed)
@@ -80,8 +85,10 @@ class Loader:
         self._pipeline = pipeline
         self._augments = tuple(augments)
         self._shuffle, self._drop_last, self._seed = shuffle, drop_last, seed
+        self._companions = companions
+        self._count = len(self.indices) if companions is None else len(companions)
         if drop_last:
-            check_batch_size(batch_size, len(self.indices))
+            check_batch_size(batch_size, self._count)
         if isinstance(source, ImageFiles):
             pipeline.check_sizes(source.sizes[self.indices], lambda place: source.name(int(self.indices[place])))
         self._read = Reading(source, pipeline, target)
@@ -91,19 +98,17 @@ class Loader:
             self._kept = pipeline.read_all(source, self.indices, np.inf if resident else None)
         if self._kept is not None:
             raw = None if source.targets is None else source.targets[self.indices]
-            self._targets = self._read.target(raw, len(self.indices)).to(self.device)
+            self._targets = self._read.target(raw, self.indices).to(self.device)
             self._kept = self._settle(self._kept)
         self._workers = Workers(self._read, num_workers, self.device) if num_workers and self._kept is None else None
 
     def __len__(self) -> int:
-        if self._drop_last:
-            return len(self.indices) // self.batch_size
-        return -(-len(self.indices) // self.batch_size)
+        return self._count // self.batch_size if self._drop_last else -(-self._count // self.batch_size)
 
     @property
     def num_samples(self) -> int:
-        """How many samples an epoch has."""
-        return min(len(self.indices), len(self) * self.batch_size)
+        """How many samples an epoch has; pairs or triplets, where there are companions."""
+        return min(self._count, len(self) * self.batch_size)
 
     @property
     def resident(self) -> bool:
@@ -111,34 +116,53 @@ class Loader:
         return self._kept is not None
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the source's ids in the order in which the epoch goes through them."""
-        return self.indices[self._places(epoch)]
+        """Return the source's ids in the order in which the epoch goes through them: the anchors of rows."""
+        rows = self._rows(epoch)
+        return self.indices[rows if self._companions is None else self._companions.anchors[rows]]
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch number ``start`` on, the same as when it starts at 0.
 
         No batch shares memory with another or with what the loader keeps.
         """
-        places = self._places(epoch)
+        rows = self._rows(epoch)
+        members = rows[:, None] if self._companions is None else self._companions.members(epoch, rows)
+        places, each = members.reshape(-1), members.shape[1]
         ids = self.indices[places]
         keys = [augment.keys(self._seed, epoch, ids) for augment in self._augments]
-        size = self.batch_size
-        cuts = [slice(at, at + size) for at in range(start * size, self.num_samples, size)]
+        size, stop = self.batch_size * each, self.num_samples * each
+        cuts = [slice(at, min(at + size, stop)) for at in range(start * size, stop, size)]
         raw = self._read_anew(epoch, ids, cuts) if self._kept is None else self._pick(places, cuts)
         with deaths_told():
             for cut, (inputs, target) in zip(cuts, raw, strict=True):
                 if not self._finished:
                     inputs = self._ready(inputs, [drawn[cut] for drawn in keys])
-                yield Batch(inputs, target, ids[cut])
+                batch = Batch(inputs, target, ids[cut])
+                yield batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
         if self._workers is not None:
             self._workers.close()
 
-    def _places(self, epoch: int) -> np.ndarray:
-        count = len(self.indices)
-        return rng.permutation(count, self._seed, "order", epoch) if self._shuffle else np.arange(count)
+    def _rows(self, epoch: int) -> np.ndarray:
+        """Return the order of the epoch: places in the split, or rows of the companions."""
+        return rng.permutation(self._count, self._seed, "order", epoch) if self._shuffle else np.arange(self._count)
+
+    def _rowed(self, batch: Batch, rows: np.ndarray) -> Batch:
+        """Lay the members of each pair or triplet, which stand one after the other, side by side."""
+        assert self._companions is not None
+        each = self._companions.num_members
+        inputs = batch.inputs
+        if isinstance(inputs, dict):
+            inputs = {name: value.unflatten(0, (-1, each)) for name, value in inputs.items()}
+        else:
+            inputs = inputs.unflatten(0, (-1, each))
+        signs = self._companions.signs
+        if signs is None:
+            return Batch(inputs, batch.target.unflatten(0, (-1, each)), batch.ids[::each])
+        target = torch.from_numpy(signs[rows[: len(batch.ids) // each]]).to(self.device, self._pipeline.dtype)
+        return Batch(inputs, target, batch.ids[::each])
 
     def _settle(self, kept: Tensor) -> Tensor:
         """Finish what is kept where that is small and final, and put it on the device where it fits there."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from torchwork import catalog
+from torchwork.data import sequence
 from torchwork.types import Finding, InputError, Schema
 
 
@@ -26,15 +27,19 @@ class Target:
 
     def __init__(
         self,
-        kind: Literal["class", "number"],
+        kind: Literal["class", "number", "sequence"],
         classes: tuple[str, ...] | None,
         target_names: tuple[str, ...],
         places: bool = False,
         transform: str | None = None,
+        length: int = 0,
+        one_hot: bool = False,
     ) -> None:
         self.kind = kind
         self.classes = classes
         self.target_names = target_names
+        self.length = length  # of the longest sequence of all samples
+        self.one_hot = one_hot  # a class is a row of 0 and one 1
         self._places = places  # raw whole numbers are places among the classes, not names of classes
         self._transform_path = transform
         self._transform = _load_transform(transform)
@@ -54,19 +59,25 @@ class Target:
         The classes are those that the data set itself names, in its order, or else those of the training split, sorted
         (whole numbers as numbers). A ``target_transform`` is a function of one raw target, by import path: where it
         returns texts or whole numbers they are classes (named by the training split), where floats they are numbers.
+        The classes of sequences are their symbols; a ``target_transform`` of a sequence returns a sequence.
 
         Args:
             schema: What the source says of its samples.
-            raw: The raw targets of all samples: names or whole numbers [N], or float64 [N, k].
+            raw: The raw targets of all samples: names or whole numbers [N], or float64 [N, k], or sequences [N].
             splits: Indices by split; ``train`` among them.
             names: What a person would call a sample.
             target_transform: The import path, or None.
 
         Raises:
-            InputError: one class only; a class in val or test that train lacks; a label out of range; a number that is
-                not finite.
+            InputError: one class only; a class or symbol in val or test that train lacks; a label out of range; a
+                number that is not finite.
         """
         transform = _load_transform(target_transform)
+        if schema.target == "sequence":
+            changed = raw if transform is None else _each(raw, transform, target_transform or "")
+            symbols = sequence.symbols_of(changed, splits, names)
+            length = max(len(changed[index]) for ids in splits.values() for index in ids.tolist())
+            return cls("sequence", symbols, (), transform=target_transform, length=length)
         changed = raw if transform is None else _changed(raw, transform, target_transform or "")
         if changed.ndim == 2:
             _check_finite(changed, splits, names)
@@ -86,9 +97,26 @@ class Target:
     def encode(self, raw: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return int64 [B] places among the classes, or ``dtype`` [B, k] numbers, from raw targets.
 
+        Sequences become int64 [B, S], S the longest of all samples, with -1 behind the last symbol; classes as one-hot
+        rows are ``dtype`` [B, K].
+
         Raises:
             InputError: a class that is not known, with the ones that are.
         """
+        places = self._encode(raw, dtype)
+        if not self.one_hot:
+            return places
+        return torch.nn.functional.one_hot(places, len(self.classes or ())).to(dtype)
+
+    def at(self, ids: np.ndarray, raw: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return the targets of samples from their ids [B] and raw targets: here the raw ones alone decide."""
+        return self.encode(raw, dtype)
+
+    def _encode(self, raw: np.ndarray, dtype: torch.dtype) -> Tensor:
+        if self.kind == "sequence":
+            if self._transform is not None:
+                raw = _each(raw, self._transform, self._transform_path or "")
+            return torch.from_numpy(sequence.encode(raw, self._place_of, self.length))
         if self._transform is not None:
             raw = _changed(raw, self._transform, self._transform_path or "")
         if self.kind == "number":
@@ -102,8 +130,9 @@ class Target:
         return torch.tensor([self._place_of[name] for name in names], dtype=torch.int64)
 
     def counts(self, raw: np.ndarray) -> dict[str, int]:
-        """Return how many of the raw targets belong to each class, in the order of the classes."""
-        found = np.bincount(self.encode(raw).numpy(), minlength=len(self.classes or ()))
+        """Return how many raw targets belong to each class, or how often each symbol occurs, in the classes' order."""
+        places = self._encode(raw, torch.float32).numpy()
+        found = np.bincount(places[places >= 0], minlength=len(self.classes or ()))
         return dict(zip(self.classes or (), found.tolist(), strict=True))
 
     def state(self) -> dict[str, Any]:
@@ -114,17 +143,41 @@ class Target:
             "target_names": list(self.target_names),
             "places": self._places,
             "target_transform": self._transform_path,
+            "length": self.length,
+            "one_hot": self.one_hot,
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Target:
         """Return the target that ``state`` described."""
         classes = None if state["classes"] is None else tuple(state["classes"])
-        return cls(state["kind"], classes, tuple(state["target_names"]), state["places"], state["target_transform"])
+        names, transform = tuple(state["target_names"]), state["target_transform"]
+        length, one_hot = state.get("length", 0), state.get("one_hot", False)
+        return cls(state["kind"], classes, names, state["places"], transform, length, one_hot)
+
+    def as_one_hot(self) -> Target:
+        """Return the same classes as one-hot rows.
+
+        >>> Target("class", ("a", "b"), ()).as_one_hot().encode(np.array(["b"], object)).tolist()
+        [[0.0, 1.0]]
+        """
+        return Target.from_state(self.state() | {"one_hot": True})
 
 
 def _load_transform(path: str | None) -> Callable[[Any], Any] | None:
     return None if path is None else catalog.load(path, {}, "target transform", "data.target_transform")
+
+
+def _each(raw: np.ndarray, transform: Callable[[Any], Any], path: str) -> np.ndarray:
+    """Return what a user's function makes of each sequence, [N]."""
+    changed = np.empty(len(raw), object)
+    try:
+        for index, value in enumerate(raw.tolist()):
+            changed[index] = transform(value)
+    except Exception as error:
+        error.add_note(f"in data.target_transform {path}")
+        raise
+    return changed
 
 
 def _changed(raw: np.ndarray, transform: Callable[[Any], Any], path: str) -> np.ndarray:
