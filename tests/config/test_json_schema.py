@@ -9,13 +9,16 @@ import pytest
 
 from torchwork import config
 from torchwork.config import components, json_schema
+from torchwork.config.loading import SECTIONS
 from torchwork.config.sections import Config
 
 
 def test_the_schema_names_every_key_with_title_and_description():
     schema = config.schema()
     assert schema["$schema"].endswith("2020-12/schema")
-    for section in (schema, *(schema["$defs"][name] for name in ("DataConfig", "SplitConfig", "TrainConfig"))):
+    names = [section.__name__ for section in SECTIONS.values() if section is not Config]
+    assert set(names) >= {"DataConfig", "SplitConfig", "PairsConfig", "TargetConfig", "TrainConfig"}
+    for section in (schema, *(schema["$defs"][name] for name in names)):
         assert section["additionalProperties"] is False
         for key, described in section["properties"].items():
             assert described["title"], key
@@ -50,3 +53,12 @@ def test_the_schema_has_the_options_that_it_is_given():
 def test_the_schema_knows_nested_components():
     (rule,) = [r for r in config.schema()["$defs"]["model"]["anyOf"][1]["allOf"] if "Sequential" in str(r)]
     assert rule["then"]["properties"]["layers"] == {"type": "array", "items": {"$ref": "#/$defs/layer"}}
+
+
+def test_the_schema_knows_pairs_and_the_run_to_learn_from():
+    definitions = config.schema()["$defs"]
+    data = definitions["DataConfig"]["properties"]
+    assert data["pairs"]["anyOf"] == [{"$ref": "#/$defs/PairsConfig"}, {"type": "null"}]
+    assert data["target"]["anyOf"] == [{"$ref": "#/$defs/TargetConfig"}, {"type": "null"}]
+    assert definitions["PairsConfig"]["properties"]["mining"]["enum"] == ["none", "hard", "semi-hard"]
+    assert definitions["TargetConfig"]["required"] == ["run"]

@@ -235,6 +235,27 @@ def test_values_of_python_become_those_of_a_config(tmp_path):
     assert "holds a object" in mistakes(LEAST | {"model": {"name": "LeNet", "x": [object()]}})["model.x[0]"]
 
 
+def test_pairs_and_the_run_to_learn_from_are_sections_of_data():
+    loaded = config.load(LEAST, ["data.pairs.mining=semi-hard", "data.target.run=runs/teacher/1"])
+    assert loaded.data.pairs.model_dump() == {"file": None, "mining": "semi-hard"}
+    assert loaded.data.target.run == "runs/teacher/1"
+    plain = config.load(LEAST)
+    assert plain.data.pairs is plain.data.target is None
+    for found in (loaded, plain):
+        assert config.load(config.dump(found)) == found
+
+
+def test_mistakes_in_pairs_and_target_are_told_at_their_place():
+    wrong = LEAST | {"data": {"source": "Digits", "pairs": {"mining": "easy", "fil": "a.csv"}, "target": {}}}
+    found = mistakes(wrong)
+    assert found.keys() == {"data.pairs.mining", "data.pairs.fil", "data.target.run"}
+    assert "'hard' or 'semi-hard'" in found["data.pairs.mining"]
+    assert "did you mean 'file'?" in found["data.pairs.fil"]
+    assert "is missing" in found["data.target.run"]
+    both = LEAST | {"data": {"source": "Digits", "pairs": {"mining": "hard", "file": "a.csv"}}}
+    assert "leave out one of the two" in mistakes(both)["data.pairs.mining"]
+
+
 SIMPLE = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(
     SIMPLE, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
@@ -256,6 +277,8 @@ CONFIGS = st.fixed_dictionaries(
                 "transform": st.lists(component("Normalize") | st.just("Resize"), max_size=2),
                 "batch_size": st.integers(1, 10**6),
                 "shuffle": st.booleans(),
+                "pairs": st.none() | st.fixed_dictionaries({}, optional={"file": st.none() | st.text()}),
+                "target": st.none() | st.fixed_dictionaries({"run": st.text()}),
                 "split": st.fixed_dictionaries({"train": st.floats(1e-9, 1), "by": st.sampled_from(["given", None])}),
             },
         ),

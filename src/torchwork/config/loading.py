@@ -78,7 +78,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     except ValidationError as error:
         findings += [_finding(details) for details in error.errors(include_url=False)]
     else:
-        findings += _shares(config)
+        findings += _shares(config) + _pairs(config)
     if findings:
         raise InputError(_in_order(findings))
     return config
@@ -188,6 +188,14 @@ def _shares(config: Config) -> list[Finding]:
     if split.by != "given" and split.train == 0:
         findings.append(Finding("no-train", "error", "data.split.train", "got 0", "expected a number above 0"))
     return findings
+
+
+def _pairs(config: Config) -> list[Finding]:
+    pairs = config.data.pairs
+    if pairs is None or pairs.file is None or pairs.mining == "none":
+        return []
+    message = f"got {pairs.mining!r}, but data.pairs.file says which triplets there are"
+    return [Finding("contradiction", "error", "data.pairs.mining", message, "leave out one of the two")]
 
 
 def _default(section: BaseModel, key: str) -> str:

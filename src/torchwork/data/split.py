@@ -71,7 +71,7 @@ def _check(source: Source, shares: Mapping[str, float], by: str, where: str) -> 
         fix = "leave `by` out, or use random or stratified"
         findings.append(Finding("no-given-split", "error", f"{where}.by", "the data come without splits", fix))
     if by == "stratified" and source.schema.target != "class":
-        found = "numbers" if source.schema.target == "number" else "no targets"
+        found = {"number": "numbers", "sequence": "sequences"}.get(source.schema.target or "", "no targets")
         fix = "use by: random"
         findings.append(Finding("no-classes", "error", f"{where}.by", f"stratified needs classes, not {found}", fix))
     if findings:
