@@ -205,7 +205,7 @@ def test_several_optimizers_are_a_list():
 
 def test_parts_that_do_not_add_up_to_one_are_refused():
     content = LEAST | {"data": {"source": "Digits", "split": {"by": "random", "train": 0.9}}}
-    assert "train 0.9, val 0.15 (the default)" in mistakes(content)["data.split"]
+    assert "train 0.9, val 0, test 0 add up to 0.9" in mistakes(content)["data.split"]
     assert (
         "add up to 0.7" in mistakes(content, "data.split={train: 0.7, val: 0, test: 0, by: stratified}")["data.split"]
     )
@@ -298,3 +298,18 @@ CONFIGS = st.fixed_dictionaries(
 def test_a_config_comes_back_from_its_yaml_as_it_was(content):
     loaded = config.load(content)
     assert config.load(config.dump(loaded)) == loaded
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({}, (0.7, 0.15, 0.15)),
+        ({"by": "given"}, (0.7, 0.15, 0.15)),
+        ({"train": 0.8, "test": 0.2}, (0.8, 0.0, 0.2)),
+        ({"val": 0.1}, (0.9, 0.1, 0.0)),
+        ({"val": 0.1, "test": 0.2}, (0.7, 0.1, 0.2)),
+    ],
+)
+def test_parts_of_the_split_that_are_left_out_follow_from_those_that_are_written(written, expected):
+    split = config.load({"data": {"source": "Iris", "split": written}, "model": "MLP", "optimizer": "SGD"}).data.split
+    assert (split.train, split.val, split.test) == expected

@@ -182,7 +182,7 @@ def _shares(config: Config) -> list[Finding]:
     shares = {part: getattr(split, part) for part in ("train", "val", "test")}
     findings = []
     if split.by in ("random", "stratified") and abs(sum(shares.values()) - 1) > 1e-6:
-        written = [f"{part} {share:g}{_default(split, part)}" for part, share in shares.items()]
+        written = [f"{part} {share:g}" for part, share in shares.items()]
         message = f"{', '.join(written)} add up to {sum(shares.values()):g}"
         findings.append(Finding("fractions", "error", "data.split", message, "make them add up to 1"))
     if split.by != "given" and split.train == 0:
@@ -196,10 +196,6 @@ def _pairs(config: Config) -> list[Finding]:
         return []
     message = f"got {pairs.mining!r}, but data.pairs.file says which triplets there are"
     return [Finding("contradiction", "error", "data.pairs.mining", message, "leave out one of the two")]
-
-
-def _default(section: BaseModel, key: str) -> str:
-    return "" if key in section.model_fields_set else " (the default)"
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:

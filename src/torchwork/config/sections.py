@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Component = dict[str, Any]
 """A component after loading: ``{"name": ..., **options}``."""
@@ -22,7 +22,7 @@ class _Section(BaseModel):
 
 
 class SplitConfig(_Section):
-    """The keys of ``data.split``."""
+    """The keys of ``data.split``. Where one part is written, those left out share no default: train takes the rest."""
 
     train: Fraction = Field(default=0.7, description="The part of the samples to learn from, 0 to 1.")
     val: Fraction = Field(default=0.15, description="The part to evaluate on after each epoch, 0 to 1.")
@@ -32,6 +32,18 @@ class SplitConfig(_Section):
         description="random; stratified: each class in the same proportion; given: the splits that the data come with. "
         "null: given where there are such, else stratified for classes and random for numbers.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest(cls, given: Any) -> Any:
+        """Where a part is written, those left out are what remains: train the rest, or else val and test nothing."""
+        if not isinstance(given, dict) or not {"train", "val", "test"} & given.keys():
+            return given
+        parts = {name: given[name] for name in ("train", "val", "test") if name in given}
+        if not all(isinstance(part, int | float) for part in parts.values()):
+            return given
+        rest = round(1 - sum(parts.values()), 12)
+        return {"train": rest if "train" not in parts and 0 <= rest <= 1 else 0.0, "val": 0.0, "test": 0.0, **given}
 
 
 class PairsConfig(_Section):
