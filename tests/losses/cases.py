@@ -2,7 +2,6 @@
 
 import torch
 
-
 K = 4
 
 
@@ -175,5 +174,3 @@ def cut(name, arguments, sizes):
     else:
         pieces = [a.split(sizes) for a in arguments]
     return list(zip(*pieces, strict=True))
-
-

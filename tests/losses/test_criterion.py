@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses.cases import CASES, cut
 from torch import nn
 
+from losses.cases import CASES, cut
 from torchwork import catalog
 from torchwork.losses import LOSSES
 from torchwork.losses.criterion import HIDDEN, Criterion, build

@@ -202,8 +202,8 @@ CONTRACTS = {
         target="a class for each sample: int64 [B]",
         output="a vector a sample, [B, D]",
         activation="none",
-        batches="every sample once an epoch as an anchor, with a positive of its class and a negative of another drawn by "
-        "(seed, epoch, sample), or mined in the batch; or a CSV of triplets",
+        batches="every sample once an epoch as an anchor, with a positive of its class and a negative of another drawn "
+        "by (seed, epoch, sample), or mined in the batch; or a CSV of triplets",
         prediction="the class of the nearest other sample",
         metrics=("recall@1", "MAP@R"),
         denominator="the number of triplets",

@@ -1,8 +1,8 @@
 """A loss of torch.nn with what its mean hides: the denominator, and the share of each sample.
 
-``reduction='mean'`` divides a sum over samples by a denominator that the targets alone decide. The mean of a whole that
-is cut into unequal batches is the sum of the batches' sums over the sum of their denominators; the mean of their means is
-something else.
+``reduction='mean'`` divides a sum over samples by a denominator that the targets alone decide. The mean of a whole
+that is cut into unequal batches is the sum of the batches' sums over the sum of their denominators; the mean of their
+means is something else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ HIDDEN = dict.fromkeys(
     ("reduction", "reduce", "size_average"),
     "a run always takes the mean, and divides by the weight of the whole step",
 )
+
 
 class Criterion:
     """A loss that takes the mean, the denominator of that mean, and its terms sample by sample.
@@ -45,11 +46,13 @@ class Criterion:
     """
 
     def __init__(self, module: Callable[..., Tensor], name: str | None = None) -> None:
-        self.name = name or getattr(module, "__name__", type(module).__name__)
         self.module = module
         self.kind = KINDS.get(type(module))  # type: ignore[arg-type]
+        own = getattr(module, "__name__", type(module).__name__)
+        self.name = own if self.kind else name or own  # a loss of torch.nn under its own name, wherever it came from
         _check_reduction(self)
-        self._sum, self._each = (_reduced(module, to) if self.kind else None for to in ("sum", "none"))
+        self._sum: Any = _reduced(module, "sum") if self.kind else None
+        self._each: Any = _reduced(module, "none") if self.kind else None
 
     def mean(self, *arguments: Tensor) -> Tensor:
         """Return torch's own mean: a scalar."""
@@ -58,8 +61,8 @@ class Criterion:
     def share(self, *arguments: Tensor, weight: float) -> Tensor:
         """Return the sum over the samples divided by ``weight``, the denominator of a whole that these are part of.
 
-        (``mean * own weight / weight`` is the same, except where the own weight is 0 and the sum is not: label smoothing
-        over a class of weight 0.)
+        (``mean * own weight / weight`` is the same, except where the own weight is 0 and the sum is not: label
+        smoothing over a class of weight 0.)
         """
         if self.kind is None:
             return self.module(*arguments) * (arguments[1].shape[0] / weight)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+from torchwork.metrics import order
 
 
 def classification(scores: Tensor, target: Tensor) -> dict[str, float]:
@@ -37,3 +41,60 @@ def regression(prediction: Tensor, target: Tensor) -> dict[str, float]:
         "rmse": float((error**2).mean(0).sqrt().mean()),
         "r2": float(r2.mean()),
     }
+
+
+def binary(probability: Tensor, target: Tensor) -> dict[str, float]:
+    """Return accuracy and ROC AUC of probabilities [N] of the second class against classes int64 [N] of 0 and 1.
+
+    >>> binary(torch.tensor([0.2, 0.9, 0.6]), torch.tensor([0, 1, 0]))
+    {'accuracy': 0.6666666666666666, 'roc_auc': 1.0}
+    """
+    accuracy = float(((probability >= 0.5) == (target == 1)).double().mean())
+    return {"accuracy": accuracy, "roc_auc": order.roc_auc(probability, target == 1)}
+
+
+def multilabel(probability: Tensor, present: Tensor) -> dict[str, float]:
+    """Return the accuracy over all labels of all samples, and the mean of the labels' ROC AUC, from [N, K] each.
+
+    The mean is over the labels that some samples have and others have not; NaN where there is none such.
+    """
+    areas = [order.roc_auc(column, there) for column, there in zip(probability.T, present.T, strict=True)]
+    known = [area for area in areas if not math.isnan(area)]
+    return {
+        "accuracy": float(((probability >= 0.5) == present).double().mean()),
+        "roc_auc": sum(known) / len(known) if known else math.nan,
+    }
+
+
+def label_ranking_average_precision(scores: Tensor, present: Tensor) -> float:
+    """Return the label ranking average precision of scores [N, K] against labels bool [N, K].
+
+    For each label that a sample has: which part of the labels that score as high or higher does it have, too? The mean
+    over its labels, then over the samples; a sample with no label, or with all, has 1. NaN where there are no samples.
+    Chunks of samples keep memory at K² a sample of a chunk.
+
+    Source: Tsoumakas, Katakis and Vlahavas: "Mining multi-label data", 2009.
+
+    >>> label_ranking_average_precision(torch.tensor([[0.9, 0.5, 0.1]]), torch.tensor([[False, True, False]]))
+    0.5
+    """
+    total = 0.0
+    for rows, labels in zip(scores.split(256), present.split(256), strict=True):
+        above = rows[:, None, :] >= rows[:, :, None]  # [n, label, other]
+        precision = (above & labels[:, None, :]).sum(2).double() / above.sum(2).clamp(min=1)
+        number = labels.sum(1)
+        mean = (precision * labels).sum(1) / number.clamp(min=1)
+        total += float(torch.where((number == 0) | (number == labels.shape[1]), 1.0, mean).sum())
+    return total / len(scores) if len(scores) else math.nan
+
+
+def poisson_deviance(rate: Tensor, target: Tensor) -> float:
+    """Return the mean Poisson deviance of rates x against counts y: 2 (y log(y / x) - y + x), or 2x at y = 0.
+
+    Infinite where a rate is 0 and the count is not.
+
+    >>> poisson_deviance(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]))
+    0.0
+    """
+    x, y = (t.double().reshape(-1) for t in (rate, target))
+    return float((2 * (torch.xlogy(y, y) - torch.xlogy(y, x) - y + x)).mean())

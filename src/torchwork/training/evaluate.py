@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from torchwork.tasks.supervised import Evaluation, aligned
+from torchwork.tasks.supervised import Evaluation
 from torchwork.types import Batch
 
 
@@ -20,7 +20,7 @@ def evaluate(model: nn.Module, task: Any, batches: _Batches) -> Evaluation:
     """Run a model in evaluation mode over every batch and keep outputs and loss terms of every sample, on the CPU.
 
     Losses are kept as (value, weight) of each sample and summed in float64, so that a ragged last batch counts for what
-    it holds. The model is left in the mode that it was in.
+    it holds. Pairs and triplets are those of epoch 0. The model is left in the mode that it was in.
     """
     was_training = model.training
     model.eval()
@@ -28,10 +28,8 @@ def evaluate(model: nn.Module, task: Any, batches: _Batches) -> Evaluation:
     try:
         with torch.inference_mode():
             for batch in batches.batches(0):
-                output = model(batch.inputs)
-                target = aligned(output, batch.target)
-                values, weights = task.criterion.terms(output, target)
-                parts.append((torch.from_numpy(batch.ids), output.cpu(), target.cpu(), values.cpu(), weights.cpu()))
+                terms = task.evaluate_batch(model, batch)
+                parts.append((torch.from_numpy(batch.ids), *(term.cpu() for term in terms)))
     finally:
         model.train(was_training)
     return Evaluation(*(torch.cat(column) for column in zip(*parts, strict=True)))
