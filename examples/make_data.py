@@ -2,6 +2,7 @@
 
 data/digits/<class>/*.png   handwritten digits, 8x8 grey, in class folders
 data/digits.csv             the same images as an annotations file: file,label,number
+data/outliers.csv           diabetes.csv with splits, a tenth of the training targets ten times too large
 data/diabetes.csv           442 patients: ten measurements and the progression of the disease after a year
 """
 
@@ -22,6 +23,11 @@ for index, (pixels, label) in enumerate(zip(digits.images, digits.target, strict
 pd.DataFrame(rows).to_csv(root / "digits.csv", index=False)
 
 diabetes = load_diabetes(as_frame=True, scaled=False).frame
+diabetes = diabetes.rename(columns={"target": "progression"})
+outliers = diabetes.sample(frac=1, random_state=0).reset_index(drop=True)
+outliers["split"] = ["train"] * 310 + ["val"] * 66 + ["test"] * 66
+outliers.loc[:30, "progression"] *= 10
+outliers.to_csv(root / "outliers.csv", index=False)
 diabetes["sex"] = diabetes["sex"].map({1: "one", 2: "two"})
-diabetes.rename(columns={"target": "progression"}).to_csv(root / "diabetes.csv", index=False)
-print(f"wrote {len(rows)} images, digits.csv and diabetes.csv below {root}/")
+diabetes.to_csv(root / "diabetes.csv", index=False)
+print(f"wrote {len(rows)} images, and three tables below {root}/")

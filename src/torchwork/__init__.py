@@ -12,8 +12,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torchwork.loaded import Run, load
     from torchwork.plan import Plan, check
-    from torchwork.run import Run, evaluate, load, resume, train
+    from torchwork.run import evaluate, resume, train
     from torchwork.training.fit import fit
     from torchwork.types import Batch, Finding, InputError, RunError
 
@@ -25,12 +26,12 @@ _PLACES = {
     "Finding": "torchwork.types",
     "InputError": "torchwork.types",
     "Plan": "torchwork.plan",
-    "Run": "torchwork.run",
+    "Run": "torchwork.loaded",
     "RunError": "torchwork.types",
     "check": "torchwork.plan",
     "evaluate": "torchwork.run",
     "fit": "torchwork.training.fit",
-    "load": "torchwork.run",
+    "load": "torchwork.loaded",
     "resume": "torchwork.run",
     "train": "torchwork.run",
 }

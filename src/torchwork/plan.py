@@ -13,7 +13,7 @@ from torchwork import assembly
 from torchwork.assembly import Parts
 from torchwork.checks import setup
 from torchwork.config import Config
-from torchwork.models import summary
+from torchwork.models import start, summary
 from torchwork.training import device as devices
 from torchwork.training.evaluate import evaluate
 from torchwork.training.loop import updates, windows
@@ -24,7 +24,11 @@ _TIMED_STEPS = 2
 
 @dataclass(frozen=True)
 class Plan:
-    """The facts of a run before it starts. Shapes are lists with the batch first; times are seconds."""
+    """The facts of a run before it starts. Shapes have the batch first; times are seconds.
+
+    ``start`` has a row for each layer with parameters: ``mean`` and ``std`` of its weights, ``activation_std`` and
+    ``gradient_std`` for one batch.
+    """
 
     splits: dict[str, int]
     class_counts: dict[str, dict[str, int]]
@@ -34,6 +38,7 @@ class Plan:
     transform: list[str]
     augment: list[str]
     layers: list[dict[str, Any]]
+    start: list[dict[str, Any]]
     parameters: int
     trainable: int
     steps_per_epoch: int
@@ -82,7 +87,8 @@ def _describe(parts: Parts) -> Plan:
     config, train = parts.config, parts.data.loaders["train"]
     batch = next(iter(train.batches(0)))
     output = assembly.try_batch(parts)
-    layers = summary.layer_table(parts.model, batch.inputs)
+    layers = summary.layer_table(parts.model, assembly.model_inputs(parts, batch))
+    started = start.measure(parts.model, lambda model: parts.task.loss(model, batch))
     steps = -(-len(train) // parts.options.accumulate)
     per_step = _seconds_per_step(parts)
     per_evaluation = _seconds_of_evaluation(parts, batch) * len(parts.data.loaders.get("val", ()))
@@ -97,6 +103,7 @@ def _describe(parts: Parts) -> Plan:
         transform=parts.data.pipeline.describe(),
         augment=[str(spec["name"]) for spec in config.data.augment],
         layers=layers,
+        start=started.rows,
         parameters=sum(p.numel() for p in parts.model.parameters()),
         trainable=sum(p.numel() for p in parts.model.parameters() if p.requires_grad),
         steps_per_epoch=steps,
@@ -105,7 +112,7 @@ def _describe(parts: Parts) -> Plan:
         threads=config.train.threads or 1,
         seconds_per_step=per_step,
         estimated_seconds=config.train.epochs * (steps * per_step + per_evaluation),
-        findings=findings_of(parts),
+        findings=list(dict.fromkeys([*findings_of(parts), *started.findings])),
         task=type(parts.task).__name__.lower(),
         loss=parts.task.criterion.name,
         optimizer=str(optimizer["name"]),

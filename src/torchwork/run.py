@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import safetensors.torch
-import torch
-from torch import nn
 
 from torchwork import assembly, config, environment, rundir
 from torchwork.assembly import Parts
-from torchwork.data.target import Target
-from torchwork.data.transform import Pipeline
 from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
+from torchwork.loaded import Run, load
 from torchwork.models import summary
 from torchwork.plan import findings_of
 from torchwork.report import html
 from torchwork.resolved import written_out
+from torchwork.run_data import evaluation_loader
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.training.interrupt import Interrupted, StopRequest, listening
 from torchwork.training.loop import run_epochs
 from torchwork.types import Finding, InputError, RunError, Step
-from torchwork.use.predict import predict
-from torchwork.use.samples import open_samples
 
 
 class Progress(Protocol):
@@ -41,103 +36,6 @@ class Progress(Protocol):
     def epoch(self, row: dict[str, float]) -> None: ...
     def message(self, text: str) -> None: ...
     def stop(self) -> None: ...
-
-
-class Run:
-    """A run directory, and the trained model in it, ready to predict.
-
-    Nothing but the directory is needed: not the data, and of a model given by import path only its code.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = rundir.existing(path)
-        self.config = config.load(self.path / rundir.CONFIG)
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
-    @property
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """The metrics of each evaluated split: ``{"val": {...}, "test": {...}}``."""
-        path = self.path / rundir.METRICS
-        return rundir.read_json(path) if path.is_file() else {}
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """One row an epoch, as in history.csv."""
-        return _read_history(self.path)
-
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        """The facts about the data: classes, shapes, counts."""
-        return rundir.read_json(self.path / rundir.DATA)
-
-    @cached_property
-    def device(self) -> torch.device:
-        """Where predictions are computed: the run's device where it is there, else the best that is."""
-        return devices.choose(self.config.device if self.config.device in devices.present() else "auto")
-
-    @cached_property
-    def target(self) -> Target:
-        """What the targets mean, as fixed by the training split."""
-        return Target.from_state(self.data["encoding"])
-
-    @cached_property
-    def model(self) -> nn.Module:
-        """The model with its best weights, in evaluation mode."""
-        weights = self.path / rundir.MODEL
-        if not weights.is_file():
-            message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
-            fix = f"go on with it: torchwork resume {self.path}"
-            raise InputError(Finding("no-model", "error", str(self.path), message, fix))
-        shape = tuple(self.data["input_shape"])
-        outputs = assembly.num_outputs(self.target)
-        model, _ = assembly.build_model(self.config, shape, outputs, self.device, pretrained=False)
-        checkpoint.load_weights(model, weights)
-        return model.eval()
-
-    @cached_property
-    def pipeline(self) -> Pipeline:
-        """The transform with what it learnt from the training split."""
-        pipeline = assembly.pipeline_from(self.config, self.data)
-        pipeline.load_state(safetensors.torch.load_file(self.path / rundir.FITTED), self.data["levels"])
-        return pipeline
-
-    def predict(self, inputs: Any) -> list[dict[str, Any]]:
-        """Predict new samples.
-
-        Args:
-            inputs: A path or several (images, CSV files, ``.npz``), a DataFrame with the columns of the training table,
-                or an array with the samples along its first axis, as the source gives them before the transform.
-
-        Returns:
-            One dict a sample: ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.
-
-        Raises:
-            InputError: a file is missing or unreadable, or has not what the model was trained on.
-        """
-        source = open_samples(inputs, self.data, dict(self.config.data.source))
-        task = assembly.build_task(self.config, self.target)
-        model = self.model
-        with devices.using_threads(self.config.train.threads or devices.default_threads()):
-            return predict(
-                model,
-                task,
-                self.pipeline,
-                source,
-                self.device,
-                input_shape=self.data["input_shape"],
-                batch_size=self.config.data.batch_size,
-            )
-
-
-def load(path: str | Path) -> Run:
-    """Open a run directory.
-
-    Raises:
-        InputError: it is none.
-    """
-    return Run(Path(path))
 
 
 def train(
@@ -246,7 +144,9 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     rundir.write_json(directory / rundir.DATA, parts.data.facts())
     (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
     rundir.write_csv(directory / rundir.SPLIT, ["id", "name", "target", "split"], _split_rows(parts))
-    layers = summary.layer_table(parts.model, next(iter(parts.data.loaders["train"].batches(0))).inputs)
+    first = next(iter(parts.data.loaders["train"].batches(0)))
+    inputs = assembly.model_inputs(parts, first)
+    layers = summary.layer_table(parts.model, inputs)
     trainable = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
     rundir.write_json(
         directory / rundir.MODEL_SUMMARY,
@@ -257,7 +157,7 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
             "trainable": trainable,
         },
     )
-    contact_sheet(next(iter(parts.data.loaders["train"].batches(0))), directory / rundir.SAMPLES / "train-batch.png")
+    contact_sheet(inputs, directory / rundir.SAMPLES / "train-batch.png")
 
 
 def _split_rows(parts: Parts) -> list[list[Any]]:
@@ -286,7 +186,7 @@ def _check_same_data(parts: Parts, directory: Path) -> None:
 
 def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) -> None:
     state, loaders = parts.state, parts.data.loaders
-    rows = [row for row in _read_history(directory) if row["epoch"] <= state.progress.epoch]
+    rows = [row for row in rundir.read_history(directory) if row["epoch"] <= state.progress.epoch]
     steps = -(-len(loaders["train"]) // parts.options.accumulate)
 
     def on_epoch(row: dict[str, float]) -> None:
@@ -346,7 +246,9 @@ def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> di
     facts = rundir.read_json(directory / rundir.DATA)
     metrics = {}
     for split in splits:
-        loader = parts.data.loaders[split] if split != "train" else assembly.evaluation_loader(parts, split)
+        loader = parts.data.loaders[split]
+        if split == "train":
+            loader = evaluation_loader(parts.config, parts.data, split, parts.device)
         evaluation = evaluate_model(parts.model, parts.task, loader)
         header, rows = parts.task.table(evaluation)
         path = directory / rundir.predictions(split)
@@ -360,17 +262,6 @@ def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> di
     rundir.write_json(written, {**before, **metrics})
     html.write(directory)
     return metrics
-
-
-def _read_history(directory: Path) -> list[dict[str, float]]:
-    path = directory / rundir.HISTORY
-    if not path.is_file():
-        return []
-    whole = ("epoch", "step")
-    return [
-        {name: int(text) if name in whole else float(text) for name, text in row.items()}
-        for row in rundir.read_csv(path)
-    ]
 
 
 def _write_history(directory: Path, rows: list[dict[str, float]]) -> None:

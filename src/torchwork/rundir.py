@@ -134,3 +134,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV file as one dict a row, every field a text."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def read_history(directory: Path) -> list[dict[str, float]]:
+    """Return the rows of history.csv as numbers; none where there is no such file yet."""
+    path = directory / HISTORY
+    if not path.is_file():
+        return []
+    whole = ("epoch", "step")
+    return [{name: int(text) if name in whole else float(text) for name, text in row.items()} for row in read_csv(path)]

@@ -31,6 +31,11 @@ def print_plan(plan: Plan) -> None:
     layout.table(["layer", "type", "output", "parameters"], rows, right=["parameters"])
     frozen = plan.parameters - plan.trainable
     print(f"{plan.parameters:,} parameters{f', of which {frozen:,} are frozen' if frozen else ''}")
+    layout.title("start, on one batch")
+    columns = ["mean", "std", "activation_std", "gradient_std"]
+    rows = [[str(row["name"]), *(_number(row[column]) for column in columns)] for row in plan.start]
+    titles = [column.replace("_", " ") for column in columns]
+    layout.table(["layer", *titles], rows, right=titles)
     layout.title("training")
     facts = [
         ["task", plan.task],
@@ -90,6 +95,10 @@ def _layer_row(layer: dict[str, object]) -> list[str]:
 
 def _shape(shape: object) -> str:
     return " × ".join(map(str, shape)) if isinstance(shape, list | tuple) and shape else str(shape)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _milliseconds(seconds: float) -> str:

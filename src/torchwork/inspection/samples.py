@@ -7,19 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from torchwork.types import Batch
 
-
-def contact_sheet(batch: Batch, path: Path, *, columns: int = 8, most: int = 64) -> bool:
-    """Write the images of a batch as one PNG, each stretched to its own range; say whether they were images.
+def contact_sheet(inputs: object, path: Path, *, columns: int = 8, most: int = 64) -> bool:
+    """Write images as one PNG, each stretched to its own range; say whether they were images.
 
     Args:
-        batch: ``inputs`` [B, C, H, W] with one or three channels; anything else is no image.
+        inputs: [B, C, H, W] with one or three channels; anything else is no image.
         path: Where to write.
         columns: Images in a row.
         most: The greatest number of images drawn.
     """
-    inputs = batch.inputs
     if not isinstance(inputs, Tensor) or inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
         return False
     from PIL import Image

@@ -1,0 +1,63 @@
+"""What a run is rebuilt from, with its data or without: its task, its model and its transform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchwork.config import Config
+from torchwork.data.soft import SoftTarget
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.models import build as models
+from torchwork.models import init
+from torchwork.tasks import contracts
+from torchwork.types import Finding, Schema
+
+DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
+
+
+def pipeline_from(config: Config, facts: Mapping[str, Any]) -> Pipeline:
+    """Return a run's transform, as yet without what it learnt, from the facts about its data."""
+    schema = Schema(
+        facts["inputs"], facts["target"], numbers=tuple(facts["numbers"]), categories=tuple(facts["categories"])
+    )
+    pipeline = Pipeline(config.data.transform, schema, where="data.transform")
+    pipeline.dtype = DTYPES[config.train.precision]
+    return pipeline
+
+
+def build_task(config: Config, target: Target | SoftTarget) -> Any:
+    """Return the task that config and targets decide."""
+    pairs = config.data.pairs
+    return contracts.choose(
+        config.task,
+        config.loss,
+        target=target.kind,
+        classes=target.classes,
+        target_names=target.target_names,
+        mining=pairs.mining if pairs is not None else "none",
+        given=pairs is not None and pairs.file is not None,
+    )
+
+
+def build_model(
+    config: Config, input_shape: tuple[int, ...], outputs: int, device: torch.device, *, pretrained: bool = True
+) -> tuple[nn.Module, list[Finding]]:
+    """Build and initialise the model, on its device and in its precision; say what there is to say about it.
+
+    ``pretrained=False`` leaves the file of ``model.weights`` unread, where the weights come from a checkpoint.
+    """
+    built = models.assemble(
+        dict(config.model),
+        input_shape=input_shape,
+        num_outputs=outputs,
+        seed=config.seed,
+        where="model",
+        pretrained=pretrained,
+    )
+    init.initialise(built.model, config.init, config.seed)
+    return built.model.to(device, DTYPES[config.train.precision]), built.findings

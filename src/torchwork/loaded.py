@@ -1,0 +1,120 @@
+"""A run as it is found on disk: its figures, and its model ready to predict."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from torchwork import building, config, rundir
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.training import checkpoint
+from torchwork.training import device as devices
+from torchwork.types import Finding, InputError
+from torchwork.use.predict import predict
+from torchwork.use.samples import open_samples
+
+
+class Run:
+    """A run directory, and the trained model in it, ready to predict.
+
+    Nothing but the directory is needed: not the data, and of a model given by import path only its code.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = rundir.existing(path)
+        self.config = config.load(self.path / rundir.CONFIG)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The metrics of each evaluated split: ``{"val": {...}, "test": {...}}``."""
+        path = self.path / rundir.METRICS
+        return rundir.read_json(path) if path.is_file() else {}
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One row an epoch, as in history.csv."""
+        return rundir.read_history(self.path)
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """The facts about the data: classes, shapes, counts."""
+        return rundir.read_json(self.path / rundir.DATA)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where predictions are computed: the run's device where it is there, else the best that is."""
+        return devices.choose(self.config.device if self.config.device in devices.present() else "auto")
+
+    @cached_property
+    def target(self) -> Target:
+        """What the targets mean, as fixed by the training split."""
+        return Target.from_state(self.data["encoding"])
+
+    @cached_property
+    def task(self) -> Any:
+        """What outputs and targets mean."""
+        return building.build_task(self.config, self.target)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model with its best weights, in evaluation mode."""
+        weights = self.path / rundir.MODEL
+        if not weights.is_file():
+            message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
+            fix = f"go on with it: torchwork resume {self.path}"
+            raise InputError(Finding("no-model", "error", str(self.path), message, fix))
+        shape = tuple(self.data["input_shape"])
+        model, _ = building.build_model(self.config, shape, self.task.num_outputs, self.device, pretrained=False)
+        checkpoint.load_weights(model, weights)
+        return model.eval()
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The transform with what it learnt from the training split."""
+        pipeline = building.pipeline_from(self.config, self.data)
+        pipeline.load_state(safetensors.torch.load_file(self.path / rundir.FITTED), self.data["levels"])
+        return pipeline
+
+    def predict(self, inputs: Any) -> list[dict[str, Any]]:
+        """Predict new samples.
+
+        Args:
+            inputs: A path or several (images, CSV files, ``.npz``), a DataFrame with the columns of the training table,
+                or an array with the samples along its first axis, as the source gives them before the transform.
+
+        Returns:
+            One dict a sample: ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.
+
+        Raises:
+            InputError: a file is missing or unreadable, or has not what the model was trained on.
+        """
+        source = open_samples(inputs, self.data, dict(self.config.data.source))
+        model = self.model
+        with devices.using_threads(self.config.train.threads or devices.default_threads()):
+            return predict(
+                model,
+                self.task,
+                self.pipeline,
+                source,
+                self.device,
+                input_shape=self.data["input_shape"],
+                batch_size=self.config.data.batch_size,
+            )
+
+
+def load(path: str | Path) -> Run:
+    """Open a run directory.
+
+    Raises:
+        InputError: it is none.
+    """
+    return Run(Path(path))

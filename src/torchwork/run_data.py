@@ -1,0 +1,185 @@
+"""The data of a run: a source, its splits, what its targets mean, and the batches of each split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchwork.building import DTYPES, build_task
+from torchwork.config import Config
+from torchwork.data import pairs, split
+from torchwork.data.augment import build as augment
+from torchwork.data.loader import Loader, check_batch_size
+from torchwork.data.pairs import Companions
+from torchwork.data.soft import SoftTarget, distilled
+from torchwork.data.source import open_source
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.loaded import load
+from torchwork.training import device as devices
+from torchwork.types import Batch, Finding, InputError, Source
+
+
+@dataclass
+class Data:
+    """The data of a run: a source, which of its samples each split has, and the way from them to batches."""
+
+    source: Source
+    splits: dict[str, np.ndarray]
+    target: Target | SoftTarget
+    pipeline: Pipeline
+    augments: list[Any]
+    loaders: dict[str, Loader]
+    input_shape: tuple[int, ...]
+    split_by: str
+    companions: dict[str, Companions]
+
+    def close(self) -> None:
+        """End the loaders' worker processes."""
+        for loader in self.loaders.values():
+            loader.close()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what prediction and the report need to know about the data, as JSON can hold it."""
+        schema, target = self.source.schema, self.target
+        raw = self.source.targets
+        counted = target.classes is not None and raw is not None
+        counts = {name: target.counts(raw[ids]) for name, ids in self.splits.items()} if counted else {}  # type: ignore[index]
+        return {
+            "inputs": schema.inputs,
+            "target": target.kind,
+            "classes": target.classes,
+            "target_names": target.target_names,
+            "numbers": schema.numbers,
+            "categories": schema.categories,
+            "levels": self.pipeline.levels,
+            "encoding": target.state(),
+            "input_shape": self.input_shape,
+            "num_samples": {name: len(ids) for name, ids in self.splits.items()},
+            "class_counts": counts,
+        }
+
+
+def augment_steps(config: Config) -> list[Any]:
+    """Build the augmentations of a config."""
+    return augment.build(config.data.augment, "data.augment")
+
+
+def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
+    """Open the source, split it, fix what targets mean, fit the transform, and make a loader for each split.
+
+    Returns:
+        The data, and the task that config and targets decide, which says what the loaders have to draw.
+
+    Raises:
+        InputError: something is wrong with the data, or the task and its loss do not fit their targets.
+    """
+    spec = config.data
+    source = open_source(spec.source, where="data.source")
+    splits = split.split(source, spec.split.model_dump(), config.seed)
+    if source.targets is None:
+        message = "gives no targets"
+        raise InputError(Finding("no-targets", "error", "data.source", message, "training needs a target column"))
+    check_batch_size(spec.batch_size, len(splits["train"]))
+    target: Target | SoftTarget
+    target = Target.fit(source.schema, source.targets, splits, source.name, spec.target_transform)
+    task = build_task(config, target)
+    if task.criterion.name == "KLDivLoss" and target.kind == "class":
+        target = target.as_one_hot()  # the one loss that takes distributions only
+    used = np.sort(np.concatenate(list(splits.values())))
+    task.check_targets(target.encode(source.targets[used], DTYPES[config.train.precision]), "data.source")
+    if spec.target is not None:
+        target = _taught(Path(spec.target.run), source, splits["train"], target)
+    pipeline = Pipeline(spec.transform, source.schema, where="data.transform")
+    pipeline.dtype = DTYPES[config.train.precision]
+    pipeline.fit(source, splits["train"])
+    drawn = _companions(config, task, source, splits, target)
+    augments = augment_steps(config)
+    loaders = {
+        name: Loader(
+            source,
+            ids,
+            pipeline=pipeline,
+            target=target,
+            augments=augments if name == "train" else (),
+            batch_size=spec.batch_size,
+            shuffle=spec.shuffle and name == "train",
+            drop_last=spec.drop_last and name == "train",
+            num_workers=spec.num_workers,
+            seed=config.seed,
+            device=device,
+            companions=drawn.get(name),
+        )
+        for name, ids in splits.items()
+    }
+    shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
+    by = spec.split.by or split.default_by(source)
+    return Data(source, splits, target, pipeline, augments, loaders, shape, by, drawn), task
+
+
+def _companions(
+    config: Config, task: Any, source: Source, splits: dict[str, np.ndarray], target: Any
+) -> dict[str, Companions]:
+    """Return who goes with whom in each split, where the task asks for pairs or triplets."""
+    kind, given = task.companions, config.data.pairs
+    if kind is None:
+        if given is not None and given.file is not None:
+            message = f"{task.criterion.name} takes no pairs"
+            raise InputError(Finding("no-pairs", "error", "data.pairs.file", message, "remove it"))
+        return {}
+    if given is not None and given.file is not None:
+        return pairs.read_pairs(given.file, kind, source, splits)
+    assert source.targets is not None
+    return {
+        name: pairs.companions(
+            kind,
+            target.encode(source.targets[ids]).numpy(),
+            ids,
+            config.seed,
+            classes=target.classes or (),
+            part=name,
+        )
+        for name, ids in splits.items()
+    }
+
+
+def _taught(teacher: Path, source: Source, ids: np.ndarray, target: Target) -> SoftTarget:
+    """Return a teacher's probabilities for the training samples as targets."""
+    run = load(teacher)
+    if run.data["target"] != "class":
+        message = f"{teacher} was not trained on classes"
+        raise InputError(Finding("no-classes", "error", "data.target.run", message, "name a run of classification"))
+    rows = []
+    with devices.using_threads(run.config.train.threads or 1), torch.inference_mode():
+        for part in np.array_split(ids, -(-len(ids) // run.config.data.batch_size)):
+            inputs, _ = source.read(part, epoch=0)
+            outputs = run.model(run.pipeline.finish(run.pipeline.prepare(inputs).to(run.device)))
+            rows.append(run.task.probabilities(outputs).cpu().numpy())
+    return distilled(target, ids, np.concatenate(rows), run.target.classes or ())
+
+
+def shape_of(batch: Batch, *, together: bool = False) -> tuple[int, ...]:
+    """Return the shape of one sample of a batch; with ``together`` the batch's rows are pairs or triplets."""
+    inputs = batch.inputs
+    if isinstance(inputs, dict):
+        inputs = next(iter(inputs.values()))
+    return tuple(inputs.shape[2 if together else 1 :])
+
+
+def evaluation_loader(config: Config, data: Data, split: str, device: torch.device) -> Loader:
+    """Return a loader for a split as it is evaluated: in order, nothing dropped, nothing augmented."""
+    return Loader(
+        data.source,
+        data.splits[split],
+        pipeline=data.pipeline,
+        target=data.target,
+        batch_size=config.data.batch_size,
+        num_workers=config.data.num_workers,
+        seed=config.seed,
+        device=device,
+        companions=data.companions.get(split),
+    )
