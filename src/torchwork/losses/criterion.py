@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork import catalog
-from torchwork.losses import LOSSES, denominators
+from torchwork.losses import LOSSES, checks, denominators
 from torchwork.losses.denominators import KINDS
 from torchwork.types import Finding, InputError
 
@@ -38,7 +38,8 @@ class Criterion:
         name: What to call it; by default its own name.
 
     Raises:
-        InputError: the module's reduction is another.
+        InputError: the module's reduction is another, or an option is out of range; when called, output and target
+            are swapped.
 
     >>> criterion = Criterion(nn.CrossEntropyLoss(ignore_index=0))
     >>> criterion.weight(torch.tensor([0, 1, 2]))
@@ -51,11 +52,14 @@ class Criterion:
         own = getattr(module, "__name__", type(module).__name__)
         self.name = own if self.kind else name or own  # a loss of torch.nn under its own name, wherever it came from
         _check_reduction(self)
+        if self.kind:
+            checks.check_options(self.name, module)
         self._sum: Any = _reduced(module, "sum") if self.kind else None
         self._each: Any = _reduced(module, "none") if self.kind else None
 
     def mean(self, *arguments: Tensor) -> Tensor:
         """Return torch's own mean: a scalar."""
+        self._check(arguments)
         return self.module(*arguments)
 
     def share(self, *arguments: Tensor, weight: float) -> Tensor:
@@ -66,6 +70,7 @@ class Criterion:
         """
         if self.kind is None:
             return self.module(*arguments) * (arguments[1].shape[0] / weight)
+        self._check(arguments)
         if self.kind.denominator == "lengths":
             return (self._each(*arguments) / arguments[3].clamp(min=1)).sum() / weight
         return self._sum(*arguments) / weight
@@ -87,10 +92,16 @@ class Criterion:
             rows = [self.module(output[i : i + 1], target[i : i + 1]).double() for i in range(len(target))]
             values = torch.stack(rows) if rows else output.new_zeros(0, dtype=torch.float64)
             return values, torch.ones_like(values)
+        self._check(arguments)
         values = denominators.by_row(self._each(*arguments))
         if self.kind.denominator == "lengths":
             values = values / arguments[3].clamp(min=1)
         return values, denominators.row_weights(self._each, self.kind, arguments[self.kind.position])
+
+    def _check(self, arguments: tuple[Tensor, ...]) -> None:
+        if self.kind and self.kind.position:  # the loss of triplets has no target
+            place = 1 if self.kind.denominator == "lengths" else self.kind.position
+            checks.check_order(self.name, arguments[:place], arguments[place])
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Criterion:
         """Move the loss's own tensors (class weights) to where the outputs are; returns itself."""

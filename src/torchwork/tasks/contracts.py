@@ -187,9 +187,11 @@ def task_of(criterion: Criterion) -> str | None:
     return CONTRACTS[criterion.name].task[-1] if criterion.kind is not None else None
 
 
-def compares_samples(criterion: Criterion) -> bool:
-    """Tell whether a loss takes pairs or triplets of samples."""
-    return task_of(criterion) in ("ranking", "embedding")
+def num_members(criterion: Criterion) -> int:
+    """Return how many samples a loss compares with each other: 3 or 2, and 1 where it takes them one by one."""
+    if task_of(criterion) not in ("ranking", "embedding"):
+        return 1
+    return 3 if criterion.name == "TripletMarginLoss" else 2
 
 
 def of_module(criterion: Criterion, output: Tensor, target: Tensor | None = None) -> Any:

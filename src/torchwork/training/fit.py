@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 
 from torchwork.data.collated import CollatedLoader
 from torchwork.losses.criterion import Criterion
 from torchwork.losses.criterion import build as build_loss
 from torchwork.optim import build as optimizers
 from torchwork.optim import schedule as schedules
-from torchwork.tasks import contracts
+from torchwork.tasks import contracts, members
+from torchwork.tasks.probe import probe
 from torchwork.training import device as devices
-from torchwork.training.loop import TrainOptions, run_epochs
+from torchwork.training.loop import Batches, TrainOptions, run_epochs
 from torchwork.training.state import State
-from torchwork.types import Finding, InputError, Watcher
+from torchwork.types import Batch, Finding, InputError, Watcher
 
 Data = Dataset[Any] | tuple[Tensor, Tensor]
 
@@ -43,7 +44,7 @@ def fit(
     val: Data | None = None,
     *,
     loss: Callable[..., Tensor] | str | dict[str, Any],
-    optimizer: Optimizer | str | dict[str, Any],
+    optimizer: Optimizer | str | dict[str, Any] | list[dict[str, Any]],
     schedule: str | dict[str, Any] | None = None,
     epochs: int = 10,
     batch_size: int = 64,
@@ -69,7 +70,8 @@ def fit(
         val: The same, to judge by after each epoch.
         loss: A loss of torch.nn as an object, a name or a component, or a function of (output, target) that returns the
             mean over the rows.
-        optimizer: An optimizer of the model's parameters, or a name or component to build one.
+        optimizer: An optimizer of the model's parameters, or a name or component to build one; a list of components
+            shares the parameters out by their ``match``.
         schedule: A schedule's name or component.
         epochs, batch_size, shuffle, drop_last, num_workers: As in a config.
         seed: Decides every random number.
@@ -101,33 +103,76 @@ def fit(
     train_loader = CollatedLoader(train, shuffle=shuffle, drop_last=drop_last, **common)
     val_loader = CollatedLoader(val, where="val", **common) if val is not None else None
     try:
-        task = _task(model, train_loader, loss)
+        task = _task(model, train_loader, loss, train, val)
         state = _state(model, optimizer, schedule, epochs, -(-len(train_loader) // accumulate))
-        return _run(state, task, train_loader, val_loader, options, on_epoch, watchers, device)
+        batches = train_loader if _targets(train) is not None else _Checked(train_loader, task, "train")
+        judged = val_loader if val_loader is None or _targets(val) is not None else _Checked(val_loader, task, "val")
+        return _run(state, task, batches, judged, options, on_epoch, watchers, device)
     finally:
         train_loader.close()
         if val_loader is not None:
             val_loader.close()
 
 
-def _task(model: nn.Module, loader: CollatedLoader, loss: Any) -> Any:
+def _task(model: nn.Module, loader: CollatedLoader, loss: Any, train: Data, val: Data | None) -> Any:
     spec = {"name": loss} if isinstance(loss, str) else loss
     criterion = build_loss(spec) if isinstance(spec, dict) else Criterion(spec)
     batch = next(iter(loader.batches(0)))
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            output = model(batch.inputs)
-    finally:
-        model.train(was_training)
-    task = contracts.of_module(criterion, output)
-    task.check_output(output, batch)
+    compared = contracts.num_members(criterion)
+    if compared > 1:
+        members.check(batch.inputs, compared, criterion.name)
+    found = probe(model, members.flat(batch.inputs) if compared > 1 else batch.inputs)
+    if not isinstance(found.output, Tensor):
+        message = f"gives a {type(found.output).__name__}"
+        raise InputError(Finding("output-type", "error", "model", message, "its forward must return a tensor"))
+    task = contracts.of_module(criterion, found.output, batch.target)
+    findings: list[Finding] = []
+    for where, data in (("train", train), ("val", val)):
+        targets = _targets(data)
+        findings += _mistakes(
+            task.check_targets, batch.target if targets is None and where == "train" else targets, where
+        )
+    findings += _mistakes(task.check_output, found.output, batch, found)
+    if findings:
+        raise InputError(findings)
     return task
 
 
+def _targets(data: Data | None) -> Tensor | None:
+    """Return all targets of data that are tensors."""
+    if type(data) is TensorDataset and len(data.tensors) == 2:
+        return data.tensors[1]
+    return data[1] if isinstance(data, tuple) else None
+
+
+def _mistakes(check: Callable[..., None], subject: Tensor | None, *rest: Any) -> list[Finding]:
+    try:
+        if subject is not None:
+            check(subject, *rest)
+    except InputError as error:
+        return error.findings
+    return []
+
+
+class _Checked:
+    """Batches of a data set whose targets are seen only as they are read: each is checked in the first epoch."""
+
+    def __init__(self, loader: CollatedLoader, task: Any, where: str) -> None:
+        self._loader, self._task, self._where = loader, task, where
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the loader's batches."""
+        for batch in self._loader.batches(epoch, start):
+            if epoch == 0:
+                self._task.check_targets(batch.target, self._where)
+            yield batch
+
+
 def _state(model: nn.Module, optimizer: Any, schedule: Any, epochs: int, steps: int) -> State:
-    if isinstance(optimizer, str | dict):
+    if isinstance(optimizer, str | dict | list):
         optimizer = optimizers.build({"name": optimizer} if isinstance(optimizer, str) else optimizer, model)
     left_out = optimizers.ungrouped(optimizer, model)
     if left_out:
@@ -141,8 +186,8 @@ def _state(model: nn.Module, optimizer: Any, schedule: Any, epochs: int, steps: 
 def _run(
     state: State,
     task: Any,
-    train: CollatedLoader,
-    val: CollatedLoader | None,
+    train: Batches,
+    val: Batches | None,
     options: TrainOptions,
     on_epoch: Callable[[dict[str, float]], None],
     watchers: Sequence[Watcher],
