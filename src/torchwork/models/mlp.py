@@ -26,6 +26,8 @@ class MLP(nn.Module):
         hidden: Size of each hidden layer; an empty list leaves the one linear layer.
         activation: A layer of ``torch.nn`` by name, or a mapping with ``name`` and its options.
         dropout: Probability for a hidden unit to be zero in training, below 1.
+        output_activation: What the outputs go through, likewise (``Sigmoid`` for BCELoss, ``LogSoftmax`` for NLLLoss);
+            null for nothing, as most losses want scores. A ``dim`` that is left out is the last one.
 
     Raises:
         InputError: a size below 1, a dropout outside [0, 1), an unknown activation.
@@ -50,6 +52,7 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (256,),
         activation: str | Mapping[str, Any] = "ReLU",
         dropout: float = 0.0,
+        output_activation: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         findings = [
@@ -68,9 +71,11 @@ class MLP(nn.Module):
         self.act = nn.ModuleList(named_layer.make(activation, "activation") for _ in hidden)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(sizes[-1], out_features)
+        self.output_act = named_layer.make_last(output_activation)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(1)
         for linear, act in zip(self.hidden, self.act, strict=True):
             x = self.dropout(act(linear(x)))
-        return self.output(x)
+        x = self.output(x)
+        return x if self.output_act is None else self.output_act(x)

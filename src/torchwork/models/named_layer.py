@@ -62,3 +62,15 @@ def make(spec: Spec, where: str, supplied: Mapping[str, Any] | None = None) -> n
         message = f"{name} gives a {type(layer).__name__}"
         raise InputError(Finding("no-module", "error", where, message, "name something that returns a torch.nn.Module"))
     return layer
+
+
+def make_last(spec: Spec | None, where: str = "output_activation") -> nn.Module | None:
+    """Return the activation that a model ends in, over the last axis where it says no other; None where there is none.
+
+    >>> make_last("LogSoftmax")
+    LogSoftmax(dim=-1)
+
+    Raises:
+        InputError: as ``make``.
+    """
+    return None if spec is None else make(spec, where, {"dim": -1})

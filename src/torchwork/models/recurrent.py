@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from torchwork.models import named_layer
 from torchwork.types import Finding, InputError
 
 
@@ -27,6 +30,8 @@ class LSTM(nn.Module):
         num_layers: LSTMs on top of each other.
         bidirectional: Whether a second LSTM reads from the end; the last states of both are joined.
         dropout: Probability for a value between the layers and before the last one to be zero in training, below 1.
+        output_activation: What the outputs go through: a layer of ``torch.nn`` by name, or a mapping with ``name`` and
+            its options; null for nothing. A ``dim`` that is left out is the last one.
 
     Raises:
         InputError: a size below 1, a dropout outside [0, 1), samples of another shape.
@@ -43,6 +48,7 @@ class LSTM(nn.Module):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        output_activation: str | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         findings = [
@@ -67,6 +73,7 @@ class LSTM(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
+        self.output_act = named_layer.make_last(output_activation)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 2:
@@ -75,4 +82,5 @@ class LSTM(nn.Module):
             x = x.transpose(1, 2).flatten(2)
         _, (state, _) = self.lstm(x)
         last = torch.cat([state[-2], state[-1]], 1) if self.lstm.bidirectional else state[-1]
-        return self.fc(self.dropout(last))
+        x = self.fc(self.dropout(last))
+        return x if self.output_act is None else self.output_act(x)
