@@ -27,7 +27,7 @@ TOGETHER = [FLOORS[0], FLOORS[6]]
 
 # who may import what is slow to load or big; everybody else goes without
 ALLOWED = {
-    "sklearn": {"torchwork.data.builtin", "torchwork.metrics.final"},
+    "sklearn": {"torchwork.data.builtin", "torchwork.metrics.final", "torchwork.metrics.final_labels"},
     "scipy": set(),
     "pandas": {"torchwork.data", "torchwork.cli.look"},
     "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.cli.look"},

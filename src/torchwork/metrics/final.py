@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from torchwork.metrics import arrays
+from torchwork.metrics.final_labels import of_labels
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -19,15 +22,17 @@ def from_predictions(path: Path, data: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of a split as flat numbers for ``metrics.json``.
 
     Args:
-        path: A ``predictions-<split>.csv``.
-        data: The content of the run's ``data.json``; of it, ``classes`` and ``target_names``.
+        path: A ``predictions-<split>.csv``; the arrays of outputs stand beside it, in ``arrays/outputs-<split>.npz``.
+        data: The content of the run's ``data.json``; of it, ``task`` and ``loss`` (without them classes or numbers),
+            ``classes`` and ``target_names``.
 
     Returns:
         Of classes: ``accuracy``, ``balanced_accuracy`` (the mean recall of the classes that occur), ``precision``,
         ``recall`` and ``f1`` each as ``_macro`` and ``_weighted``, ``roc_auc`` and ``log_loss`` where there are
         scores, and ``precision/<class>``, ``recall/<class>``, ``f1/<class>``, ``support/<class>``.
         Of numbers: ``mae``, ``rmse``, ``r2``, ``explained_variance``; where there are several targets, the mean over
-        them under these names, and ``mae/<target>`` and so on.
+        them under these names, and ``mae/<target>`` and so on. Of counts (PoissonNLLLoss) also ``poisson_deviance``.
+        Of labels, orders, vectors and sequences: see `torchwork.metrics.final_labels` and `torchwork.metrics.arrays`.
 
     A metric that is not defined on these samples is left out, so that none is ever NaN: R² and explained variance of
     a constant target, the area under the ROC curve where a class does not occur or is the only one, everything of a
@@ -38,9 +43,18 @@ def from_predictions(path: Path, data: Mapping[str, Any]) -> dict[str, float]:
     columns = _read(path)
     if not next(iter(columns.values()), ()):
         return {}
-    if data.get("classes") is not None:
-        return _classification(columns, data["classes"])
-    return _regression(columns, data.get("target_names") or ())
+    task, loss = data.get("task"), data.get("loss", "")
+    if task == "multilabel":
+        return of_labels(path, columns, data["target_names"], loss)
+    if task == "ranking":
+        return arrays.of_order(path, columns)
+    if task == "embedding":
+        return arrays.of_vectors(path, loss)
+    if task == "sequence":
+        return arrays.of_sequences(columns, data["classes"])
+    if task in ("classification", "binary") or (task is None and data.get("classes") is not None):
+        return _classification(columns, data.get("classes") or data["target_names"])
+    return _regression(columns, data.get("target_names") or (), counts=loss == "PoissonNLLLoss")
 
 
 def classification_report(path: Path, classes: Sequence[str]) -> str:
@@ -131,12 +145,16 @@ def _of_scores(columns: Mapping[str, Sequence[str]], classes: Sequence[str], lab
     return found
 
 
-def _regression(columns: Mapping[str, Sequence[str]], target_names: Sequence[str]) -> dict[str, float]:
+def _regression(
+    columns: Mapping[str, Sequence[str]], target_names: Sequence[str], *, counts: bool = False
+) -> dict[str, float]:
     ends = [("", "")] if "target" in columns else [(f"_{name}", f"/{name}") for name in target_names]
     by_target = []
     for end, _ in ends:
         target, prediction = (np.array(columns[f"{side}{end}"], np.float64) for side in ("target", "prediction"))
         by_target.append(_of_numbers(target, prediction))
+        if counts and by_target[-1] and (prediction > 0).all():
+            by_target[-1]["poisson_deviance"] = float(metrics.mean_poisson_deviance(target, prediction))
     names = [name for name in by_target[0] if all(name in found for found in by_target)]
     means = {name: float(np.mean([found[name] for found in by_target])) for name in names}
     if len(ends) == 1:
