@@ -83,7 +83,7 @@ def test_a_loss_object_that_does_not_take_the_mean_is_refused(name):
 
 
 def test_kl_div_with_reduction_mean_is_refused_with_the_reason():
-    with pytest.raises(InputError, match="divides by the elements.*batchmean"):
+    with pytest.raises(InputError, match=r"divides by the elements.*batchmean"):
         Criterion(nn.KLDivLoss())
 
 
