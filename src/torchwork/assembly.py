@@ -196,7 +196,7 @@ def try_batch(parts: Parts) -> torch.Tensor:
     if not isinstance(output, torch.Tensor):
         message = f"{name} gives a {type(output).__name__}"
         raise InputError(Finding("output-type", "error", "model", message, "its forward must return a tensor"))
-    parts.task.check_output(output, batch, found)
+    parts.task.check_output(output, batch, found, parts.data.targets)
     if not bool(torch.isfinite(output).all()):
         message = f"{name} gives NaN or infinite outputs before any training"
         fix = "look at the inputs (Normalize helps) and at init"

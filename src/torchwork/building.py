@@ -33,6 +33,7 @@ def pipeline_from(config: Config, facts: Mapping[str, Any]) -> Pipeline:
 def build_task(config: Config, target: Target | SoftTarget) -> Any:
     """Return the task that config and targets decide."""
     pairs = config.data.pairs
+    dimensions = config.model.get("num_classes", config.model.get("out_features"))
     return contracts.choose(
         config.task,
         config.loss,
@@ -41,6 +42,7 @@ def build_task(config: Config, target: Target | SoftTarget) -> Any:
         target_names=target.target_names,
         mining=pairs.mining if pairs is not None else "none",
         given=pairs is not None and pairs.file is not None,
+        dimensions=dimensions if isinstance(dimensions, int) else 64,
     )
 
 

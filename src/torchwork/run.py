@@ -141,7 +141,8 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     rundir.write_json(
         directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
     )
-    rundir.write_json(directory / rundir.DATA, parts.data.facts())
+    meaning = {"task": type(parts.task).__name__.lower(), "loss": parts.task.criterion.name}
+    rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
     (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
     rundir.write_csv(directory / rundir.SPLIT, ["id", "name", "target", "split"], _split_rows(parts))
     first = next(iter(parts.data.loaders["train"].batches(0)))

@@ -37,6 +37,7 @@ class Data:
     input_shape: tuple[int, ...]
     split_by: str
     companions: dict[str, Companions]
+    targets: torch.Tensor  # of all samples of the splits, as the task gets them
 
     def close(self) -> None:
         """End the loaders' worker processes."""
@@ -91,7 +92,8 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     if task.criterion.name == "KLDivLoss" and target.kind == "class":
         target = target.as_one_hot()  # the one loss that takes distributions only
     used = np.sort(np.concatenate(list(splits.values())))
-    task.check_targets(target.encode(source.targets[used], DTYPES[config.train.precision]), "data.source")
+    targets = target.encode(source.targets[used], DTYPES[config.train.precision])
+    task.check_targets(targets, "data.source")
     if spec.target is not None:
         target = _taught(Path(spec.target.run), source, splits["train"], target)
     pipeline = Pipeline(spec.transform, source.schema, where="data.transform")
@@ -118,7 +120,7 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     }
     shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
     by = spec.split.by or split.default_by(source)
-    return Data(source, splits, target, pipeline, augments, loaders, shape, by, drawn), task
+    return Data(source, splits, target, pipeline, augments, loaders, shape, by, drawn, targets), task
 
 
 def _companions(

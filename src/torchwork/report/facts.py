@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from torchwork import rundir
+from torchwork.metrics.direction import higher_is_better
 from torchwork.types import Finding
 
 SPLITS = ("train", "val", "test")
@@ -68,15 +69,6 @@ class Facts:
             return None
         row = np.nanargmax(values) if higher_is_better(column) else np.nanargmin(values)
         return int(self.history["epoch"][row])
-
-
-def higher_is_better(column: str) -> bool:
-    """Tell whether a larger value of a column is the better one, by the rule that training chooses its best epoch by.
-
-    >>> higher_is_better("val_accuracy"), higher_is_better("val_loss")
-    (True, False)
-    """
-    return column.endswith(("accuracy", "r2"))
 
 
 def read(directory: Path) -> Facts:

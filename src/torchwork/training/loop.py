@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
+from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import evaluate
@@ -173,9 +174,6 @@ class TrainOptions:
     monitor: str = "val_loss"
 
 
-GREATER_IS_BETTER = ("accuracy", "r2")
-
-
 def improves(value: float, best: float | None, monitor: str) -> bool:
     """Tell whether a monitored value is better than the best so far; losses and errors the lower, accuracy the higher.
 
@@ -186,7 +184,7 @@ def improves(value: float, best: float | None, monitor: str) -> bool:
         return False
     if best is None:
         return True
-    return value > best if monitor.endswith(GREATER_IS_BETTER) else value < best
+    return value > best if higher_is_better(monitor) else value < best
 
 
 def run_epochs(
