@@ -87,7 +87,7 @@ def map_at_r(vectors: Tensor, classes: Tensor, metric: Metric = "euclidean") -> 
     for rows, found in _distances(vectors, metric):
         closest = found.argsort(dim=1, stable=True)[:, :most]
         hits = (classes[closest] == classes[rows, None]) & (ranks <= others[rows, None])
-        precision = hits.cumsum(1) / ranks
+        precision = hits.cumsum(1).double() / ranks
         total += float(((precision * hits).sum(1) / others[rows].clamp(min=1)).sum())
     return total / counted
 
