@@ -204,6 +204,12 @@ def test_a_loaded_run_predicts_as_it_was_evaluated(tmp_path):
             assert score == pytest.approx(float(row[f"score_{name}"]), rel=1e-5)
 
 
+def test_arrays_that_must_not_be_written_to_are_predicted_without_a_warning(tmp_path):
+    run = torchwork.train({**DIGITS, "train": {"epochs": 1}}, out=tmp_path / "run")
+    images = np.frombuffer(bytes(range(64)) * 3, np.uint8).reshape(3, 8, 8)
+    assert len(run.predict(images)) == 3
+
+
 def test_evaluating_again_gives_the_same_figures(tmp_path):
     run = torchwork.train(IRIS, out=tmp_path / "run")
     assert torchwork.evaluate(run.path) == run.metrics

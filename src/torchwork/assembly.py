@@ -21,6 +21,7 @@ from torchwork.run_data import Data, augment_steps, open_data
 from torchwork.tasks import contracts, members
 from torchwork.tasks.probe import probe
 from torchwork.training import device as devices
+from torchwork.training.evaluate import evaluate
 from torchwork.training.loop import TrainOptions
 from torchwork.training.state import State
 from torchwork.types import Batch, Finding, InputError
@@ -96,6 +97,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     task.criterion.to(device, DTYPES[config.train.precision])
     parts = Parts(config, device, data, task, state, train_options(config, data), said)
     try_batch(parts)
+    _check_monitor(parts)
     return parts
 
 
@@ -109,7 +111,7 @@ def with_threads(config: Config) -> Config:
 
 def _check_train(config: Config) -> None:
     train, findings = config.train, []
-    if train.monitor is not None and not train.monitor.startswith(("val_", "train_")):
+    if train.monitor not in (None, "train_loss") and not str(train.monitor).startswith("val_"):
         message = f"got {train.monitor!r}"
         fix = "name a column of history.csv: val_loss, val_accuracy, train_loss, ..."
         findings.append(Finding("monitor", "error", "train.monitor", message, fix))
@@ -134,7 +136,11 @@ def build_state(
     """Build model, optimizer and schedule, before the first update; say what there is to say about them."""
     model, findings = build_model(config, data.input_shape, task.num_outputs, device, pretrained=pretrained)
     optimizer = optimizers.build(config.optimizer, model, where="optimizer")
-    findings = [*findings, *optimizer_checks.check(config.optimizer, model), *start.weight_findings(model)]
+    findings = [
+        *findings,
+        *optimizer_checks.check(config.optimizer, model),
+        *start.weight_findings(model, meant=config.init),
+    ]
     findings += _pretrained_findings(config, model)
     steps = -(-len(data.loaders["train"]) // config.train.accumulate)
     rates = schedule.build(
@@ -175,6 +181,30 @@ def train_options(config: Config, data: Data) -> TrainOptions:
     return TrainOptions(
         train.epochs, config.seed, train.accumulate, train.clip_norm, train.patience, train.monitor or "val_loss"
     )
+
+
+class OneBatch:
+    """A data set of one batch, to try things on."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batch."""
+        return iter([self.batch])
+
+
+def _check_monitor(parts: Parts) -> None:
+    """Refuse to watch a metric that the task does not compute, which one batch tells."""
+    monitor = parts.config.train.monitor
+    if monitor in (None, "train_loss", "val_loss"):
+        return
+    first = next(iter(parts.data.loaders["val"].batches(0)))
+    evaluation = evaluate(parts.model, parts.task, OneBatch(first))
+    known = ["train_loss", "val_loss", *(f"val_{name}" for name in parts.task.metrics(evaluation))]
+    if monitor not in known:
+        message = f"there is no column {monitor!r} in history.csv"
+        raise InputError(Finding("monitor", "error", "train.monitor", message, f"known: {', '.join(known)}"))
 
 
 def try_batch(parts: Parts) -> torch.Tensor:

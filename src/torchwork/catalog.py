@@ -37,7 +37,7 @@ def suggestion(name: str, known: Collection[str]) -> str:
     near = nearest(name, known)
     if near is not None:
         return f"did you mean {near!r}?"
-    return f"known: {', '.join(sorted(known))}" if len(known) <= 40 else ""
+    return f"known: {', '.join(sorted(known))}" if 0 < len(known) <= 40 else ""
 
 
 def check_name(name: str, catalog: Catalog, kind: str, where: str) -> list[Finding]:
@@ -87,7 +87,8 @@ def load(name: str, catalog: Catalog, kind: str, where: str) -> Any:
     for part in attribute.split("."):
         if not hasattr(found, part):
             message = f"{module_name!r} has no {attribute!r}"
-            raise InputError(Finding("no-attribute", "error", where, message, suggestion(part, dir(found))))
+            public = [name for name in dir(found) if not name.startswith("_")]
+            raise InputError(Finding("no-attribute", "error", where, message, suggestion(part, public)))
         found = getattr(found, part)
     return found
 

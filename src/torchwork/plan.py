@@ -51,6 +51,7 @@ class Plan:
     task: str
     loss: str
     optimizer: str
+    schedule: str
 
 
 def check(config: Config) -> Plan:
@@ -88,12 +89,12 @@ def _describe(parts: Parts) -> Plan:
     batch = next(iter(train.batches(0)))
     output = assembly.try_batch(parts)
     layers = summary.layer_table(parts.model, assembly.model_inputs(parts, batch))
-    started = start.measure(parts.model, lambda model: parts.task.loss(model, batch))
+    started = start.measure(parts.model, lambda model: parts.task.loss(model, batch), meant=config.init)
     steps = -(-len(train) // parts.options.accumulate)
     per_step = _seconds_per_step(parts)
     per_evaluation = _seconds_of_evaluation(parts, batch) * len(parts.data.loaders.get("val", ()))
     facts = parts.data.facts()
-    optimizer = config.optimizer if isinstance(config.optimizer, dict) else config.optimizer[0]
+    optimizers = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
     return Plan(
         splits=facts["num_samples"],
         class_counts=facts["class_counts"],
@@ -101,7 +102,7 @@ def _describe(parts: Parts) -> Plan:
         batch_shape=(len(batch.target), *parts.data.input_shape),
         output_shape=tuple(output.shape),
         transform=parts.data.pipeline.describe(),
-        augment=[str(spec["name"]) for spec in config.data.augment],
+        augment=[_told(spec) for spec in config.data.augment],
         layers=layers,
         start=started.rows,
         parameters=sum(p.numel() for p in parts.model.parameters()),
@@ -115,8 +116,15 @@ def _describe(parts: Parts) -> Plan:
         findings=list(dict.fromkeys([*findings_of(parts), *started.findings])),
         task=type(parts.task).__name__.lower(),
         loss=parts.task.criterion.name,
-        optimizer=str(optimizer["name"]),
+        optimizer=", ".join(map(_told, optimizers)),
+        schedule="none" if config.schedule is None else _told(config.schedule),
     )
+
+
+def _told(spec: dict[str, Any]) -> str:
+    """Return a component as a call of what the user wrote: ``Adam(lr=0.001)``."""
+    options = ", ".join(f"{name}={value!r}" for name, value in spec.items() if name != "name")
+    return f"{spec['name']}({options})" if options else str(spec["name"])
 
 
 def _seconds_per_step(parts: Parts) -> float:
@@ -140,16 +148,8 @@ def _seconds_per_step(parts: Parts) -> float:
 
 def _seconds_of_evaluation(parts: Parts, batch: Batch) -> float:
     started = time.perf_counter()
-    evaluate(parts.model, parts.task, _One(batch))
+    evaluate(parts.model, parts.task, assembly.OneBatch(batch))
     return time.perf_counter() - started
-
-
-class _One:
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-
-    def batches(self, epoch: int, start: int = 0) -> Any:
-        return iter([self.batch])
 
 
 def _wait(device: torch.device) -> None:

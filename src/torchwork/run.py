@@ -217,6 +217,10 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) 
                 should_stop=request,
             )
         except RunError as error:
+            place = checkpoint.latest(directory / rundir.CHECKPOINTS)
+            error.args = (
+                f"{error}. {f'The last checkpoint is kept: {place}' if place else 'There is no checkpoint yet'}",
+            )
             _log(directory, f"failed: {error}")
             raise
         finally:

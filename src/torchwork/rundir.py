@@ -48,8 +48,10 @@ def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
     try:
         if out is not None:
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                message = f"{out} is already there and not empty"
-                fix = f"choose another directory, or go on with that run: torchwork resume {out}"
+                message = f"{out} is already there and {'not empty' if out.is_dir() else 'no directory'}"
+                fix = "choose another directory"
+                if (out / CONFIG).is_file():
+                    fix += f", or go on with that run: torchwork resume {out}"
                 raise InputError(Finding("out-taken", "error", "--out", message, fix))
             out.mkdir(parents=True, exist_ok=True)
             directory = out

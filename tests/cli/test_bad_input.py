@@ -88,6 +88,10 @@ def out_below_a_file(here: Path) -> None:
     (here / "file").write_text("")
 
 
+def other_files(here: Path) -> None:
+    photos(here / "photos")
+
+
 OWN_LABELS = "data: {source: {name: 'bad_input_own:Labels', highest: 6}}\n" + REST
 OWN_MODEL = "data: {source: Digits}\nmodel: 'bad_input_own:three_outputs'\noptimizer: Adam\n"
 
@@ -117,6 +121,26 @@ CASES = {
         ["data.batch_size", "5000"],
     ),
     "a metric that nobody computes": (nothing, DIGITS, ["train.monitor=accuracy"], ["train.monitor", "accuracy"]),
+    "a metric of another task": (
+        nothing,
+        DIGITS,
+        ["train.monitor=val_r2"],
+        ["train.monitor", "'val_r2'", "val_loss, val_accuracy"],
+    ),
+    "an output directory that is a file": (out_below_a_file, DIGITS, ["--out", "file"], ["--out", "no directory"]),
+    "an output directory with other files": (
+        other_files,
+        DIGITS,
+        ["--out", "photos"],
+        ["--out", "photos", "not empty"],
+    ),
+    "an import path without its name": (
+        own_code,
+        DIGITS,
+        ["model=bad_input_own:nobody"],
+        ["'nobody'", "known: Labels, three_outputs, torch\n"],
+    ),
+    "an option where there are none": (nothing, DIGITS, ["data.source={name: Digits, zzz: 1}"], ["'zzz'", "remove it"]),
     "a loss of numbers for classes": (nothing, DIGITS, ["loss=MSELoss"], ["loss", "MSELoss"]),
     "a group that matches nothing": (
         nothing,
@@ -147,6 +171,7 @@ def test_bad_input_is_told_before_training(torchwork, tmp_path, monkeypatch, com
         assert part in done.err, done.err
     written = {path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in path.parts} - set(before)
     assert not written
+    assert "torchwork resume" not in done.err
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(torchwork, tmp_path):
@@ -154,6 +179,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
     done = torchwork("train", "c.yaml", "optimizer={name: SGD, lr: 1e30}", "--out", "run", "train.epochs=3")
     assert done.code == 1
     assert "Traceback" not in done.err
-    for part in ("step", "epoch", "samples"):
+    for part in ("step", "epoch", "samples", "This step was not taken", "no checkpoint yet"):
         assert part in done.err, done.err
     assert (tmp_path / "run" / "log.txt").is_file()

@@ -157,10 +157,18 @@ def test_the_config_says_what_is_there_and_trains_as_it_is(torchwork, tmp_path, 
     assert (tmp_path / "run" / "report.html").is_file()
 
 
+def test_patience_is_written_only_where_it_could_end_the_run(torchwork, tmp_path):
+    for make in SETS:
+        (tmp_path / make.__name__).mkdir()
+        train = config.load(torchwork("init", make(tmp_path / make.__name__)).out).train
+        assert train.patience is None or train.patience < train.epochs
+
+
 def test_numbers_far_from_one_are_learnt(torchwork, tmp_path):
     (tmp_path / "c.yaml").write_text(torchwork("init", number_table(tmp_path)).out)
     done = torchwork("train", "c.yaml", "--out", "run", "train.threads=1", "train.epochs=20")
     assert done.code == 0, done.err
+    assert "warning" not in done.out + done.err, "what init writes is nothing to warn of"
     r2 = next(line.split() for line in done.out.splitlines() if line.startswith("r2 "))
     assert float(r2[1]) > 0.3
 

@@ -211,3 +211,12 @@ def test_a_wholly_frozen_model_has_a_table_without_gradients() -> None:
     assert start.findings == []
     assert start.rows[0]["gradient_std"] is None
     assert start.rows[0]["activation_std"] > 0
+
+
+def test_a_last_layer_that_was_set_by_its_name_may_have_the_scale_of_its_targets():
+    model = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 1))
+    nn.init.normal_(model[2].weight, std=9.0)
+    assert [finding.where for finding in weight_findings(model)] == ["2.weight"]
+    assert not weight_findings(model, meant={"2.weight": "normal_"})
+    nn.init.normal_(model[0].weight, std=9.0)
+    assert [finding.where for finding in weight_findings(model, meant={"0.weight", "2.weight"})] == ["0.weight"]

@@ -41,6 +41,7 @@ def print_plan(plan: Plan) -> None:
         ["task", plan.task],
         ["loss", plan.loss],
         ["optimizer", plan.optimizer],
+        ["schedule", plan.schedule],
         ["device", f"{plan.device}, {plan.threads} thread{'s' if plan.threads != 1 else ''}"],
         ["steps", f"{plan.steps:,} ({plan.steps_per_epoch:,} an epoch)"],
         ["time", f"about {duration(plan.estimated_seconds)} ({_milliseconds(plan.seconds_per_step)} a step)"],

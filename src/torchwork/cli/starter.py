@@ -170,6 +170,7 @@ def _model_section(source: Source, facts: _Facts) -> list[str]:
     image, numbers = source.schema.inputs == "image", source.schema.target == "number"
     steps = -(-facts.num_train // facts.batch_size)
     epochs = max(3, min(30 if image else 100, round(_UPDATES / steps)))
+    patience = 20 if facts.held_out and epochs > 20 else "null"
     model = "LeNet" if image else "{name: MLP, hidden: [64, 64]}"
     others = "AlexNet, Sequential" if image else "Sequential"
     loss = "MSELoss  # or L1Loss, SmoothL1Loss" if numbers else "CrossEntropyLoss"
@@ -183,7 +184,7 @@ def _model_section(source: Source, facts: _Facts) -> list[str]:
         "",
         "train:",
         f"  epochs: {epochs}  # of {steps:,} steps each",
-        f"  patience: {20 if facts.held_out else 'null'}  # stop after so many epochs without a better val_loss",
+        f"  patience: {patience}  # stop after so many epochs without a better val_loss",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ class Start(NamedTuple):
     findings: list[Finding]
 
 
-def measure(model: nn.Module, loss: Callable[[nn.Module], Tensor]) -> Start:
+def measure(model: nn.Module, loss: Callable[[nn.Module], Tensor], *, meant: Collection[str] = ()) -> Start:
     """Return mean and spread of each layer's weights, activations and gradients for one batch, and the findings.
 
     The model is run once forward and once backward, in the mode it is in, and left as it was: parameters, gradients,
@@ -37,6 +37,7 @@ def measure(model: nn.Module, loss: Callable[[nn.Module], Tensor]) -> Start:
     Args:
         model: Before its first update.
         loss: Runs the model on the batch and returns the loss, a scalar.
+        meant: As for `weight_findings`.
 
     Returns:
         Rows in the order of the model with ``name``, ``type``, ``mean`` and ``std`` of the weights (of all parameters
@@ -67,13 +68,13 @@ def measure(model: nn.Module, loss: Callable[[nn.Module], Tensor]) -> Start:
         for hook in hooks:
             hook.remove()
     gradients = dict(zip(trainable, found, strict=True))
-    findings = weight_findings(model) + [
+    findings = weight_findings(model, meant=meant) + [
         finding for name, gradient in gradients.items() for finding in _gradient_findings(name, gradient)
     ]
     return Start(_rows(model, activations, gradients), findings)
 
 
-def weight_findings(model: nn.Module) -> list[Finding]:
+def weight_findings(model: nn.Module, *, meant: Collection[str] = ()) -> list[Finding]:
     """Return what is wrong with the trainable weights alone, before any data.
 
     - ``equal-weights``: all weights of a layer have one value. Zeros, and 0.01 or 0.1 just as well: all its units
@@ -82,6 +83,9 @@ def weight_findings(model: nn.Module) -> list[Finding]:
       above 2.5/√fan_in, or below a tenth of the least of 1/√(3 fan_in) (torch's own start) and
       √(2/(fan_in + fan_out)) (Glorot and Bengio, 2010); or their mean is above 3/fan_in, so that every unit adds up
       its inputs. ``normal_(w, 0.1)`` is such: it means mean 0.1, std 1.
+
+    ``meant`` names parameters whose start was chosen one by one. The spread of the last layer's weights is no finding
+    where it is among them: its outputs have the scale of the targets, which need not be 1.
 
     Biases, scales of norms, embeddings' spread, ``dirac_`` and ``eye_`` are none.
 
@@ -92,7 +96,8 @@ def weight_findings(model: nn.Module) -> list[Finding]:
     """
     normalised = set(_before_norms(model))
     findings = []
-    for full, own, layer in owned_parameters(model):
+    owned = list(owned_parameters(model))
+    for full, own, layer in owned:
         weight = layer.get_parameter(own).detach()
         if not layer.get_parameter(own).requires_grad or weight.dim() < 2 or isinstance(layer, _NORMS):
             continue
@@ -102,6 +107,8 @@ def weight_findings(model: nn.Module) -> list[Finding]:
             message = f"all {weight.numel():,} weights of this {kind} are {value}: its units start as one, and stay so"
             fix = "draw them (kaiming_uniform_, xavier_uniform_, …); only a last layer may start at zero"
             findings.append(Finding("equal-weights", "warning", full, message, fix))
+        elif full in meant and layer is owned[-1][2]:
+            continue
         elif layer not in normalised and (fans := _fans(layer, own, weight)) is not None:
             findings += _spread_findings(full, kind, weight, *fans)
     return findings

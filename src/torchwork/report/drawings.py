@@ -49,7 +49,7 @@ def draw(facts: Facts) -> list[Drawing]:
         figure = confusion_matrix(shown.target, shown.prediction, tables.classes(facts, shown))
         caption = (
             f"The {len(shown):,} {shown.split} samples: each row is a true class, each column what it was taken for, "
-            "and a share is that of its row. The stronger a colour, the larger the share; blue is right, red is wrong."
+            "and a share is that of its row. The stronger a colour, the larger the share; blue is right, orange wrong."
         )
         drawings.append(_saved(facts, f"confusion_matrix-{shown.split}", "Confusion matrix", caption, figure))
     return drawings

@@ -157,8 +157,8 @@ def _describe_non_finite(index: int, epoch: int, loss: Tensor, window: list[Batc
     ids = [int(i) for batch in window for i in batch.ids]
     shown = ", ".join(map(str, ids[:20])) + (f", ... ({len(ids)} in all)" if len(ids) > 20 else "")
     return (
-        f"the loss is {loss.item()} at step {index} (epoch {epoch + 1}), samples {shown}. The weights of the step "
-        "before are kept. A smaller learning rate, train.clip_norm or a look at these samples may help"
+        f"the loss is {loss.item()} at step {index} (epoch {epoch + 1}), samples {shown}. This step was not "
+        "taken. A smaller learning rate, train.clip_norm or a look at these samples may help"
     )
 
 
