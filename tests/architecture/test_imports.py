@@ -39,7 +39,7 @@ ALLOWED = {
     "yaml": {"torchwork.config", "torchwork.report.facts"},
     "typer": {"torchwork.cli"},
     "rich": {"torchwork.cli"},
-    "safetensors": {"torchwork.training", "torchwork.run", "torchwork.models", "torchwork.assembly"},
+    "safetensors": {"torchwork.training", "torchwork.run", "torchwork.models", "torchwork.loaded"},
     "torchvision": set(),
 }
 FRONT = {"torchwork"}  # the package itself: its names are lazy

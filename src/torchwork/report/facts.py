@@ -17,6 +17,7 @@ from torchwork.metrics.direction import higher_is_better
 from torchwork.types import Finding
 
 SPLITS = ("train", "val", "test")
+_TEXTS = ("multilabel", "sequence")  # their predictions are texts, of which there is nothing to draw
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ def read(directory: Path) -> Facts:
 
 
 def _predicted_splits(directory: Path, data: Mapping[str, Any]) -> list[str]:
-    """Return the splits that have predictions, and those that should have."""
+    """Return the splits that have predictions, and those that should have, of a task whose predictions are drawn."""
+    if data.get("task") in _TEXTS:
+        return []
     expected = [split for split in ("val", "test") if split in _mapping(data.get("num_samples"))]
     there = [split for split in SPLITS if (directory / rundir.predictions(split)).is_file()]
     return [split for split in SPLITS if split in expected or split in there]
