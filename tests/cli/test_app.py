@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import typer
 
@@ -213,7 +214,6 @@ def test_the_schema_holds_the_options_of_every_component(torchwork):
 
 
 def test_a_config_is_valid_by_the_schema(torchwork):
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     schema = json.loads(torchwork("schema").out)
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
