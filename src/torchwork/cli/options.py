@@ -24,7 +24,10 @@ _NOT_THE_USERS = {
     "loss": ("reduction", "reduce", "size_average"),
     "optimizer": ("params", "foreach", "differentiable"),
     "schedule": ("optimizer", "last_epoch", "T_max"),
-    "task": ("criterion", "classes", "target_names"),
+    "task": (
+        *("criterion", "classes", "target_names", "labels", "symbols", "companions", "num_outputs"),
+        *("mining", "given", "raw"),
+    ),
 }
 
 # Of these kinds, what Torchwork passes may be set as well. What follows from where:

@@ -78,7 +78,7 @@ CONTRACTS = {
     ),
     "BCELoss": Contract(
         task=("binary", "multilabel"),
-        target="0 or 1: float [B, 1] for two classes (1 is the second), [B, K] for K labels",
+        target="0 or 1, or a probability between: float [B, 1] for two classes (1 is the second), [B, K] for K labels",
         output="probabilities, of the target's shape, from 0 to 1",
         activation="Sigmoid at the end of the model; logits are refused",
         batches=_SAMPLES,
@@ -89,7 +89,7 @@ CONTRACTS = {
     ),
     "BCEWithLogitsLoss": Contract(
         task=("binary", "multilabel"),
-        target="0 or 1: float [B, 1] for two classes (1 is the second), [B, K] for K labels",
+        target="0 or 1, or a probability between: float [B, 1] for two classes (1 is the second), [B, K] for K labels",
         output="unnormalised scores (logits), of the target's shape",
         activation="none: sigmoid is inside the loss, so probabilities are refused",
         batches=_SAMPLES,

@@ -11,14 +11,14 @@ from torchwork.metrics import order
 
 
 def classification(scores: Tensor, target: Tensor) -> dict[str, float]:
-    """Return the accuracy of scores [N, K] against classes int64 [N]: the part of highest scores that are right.
+    """Return the accuracy of scores [N, K, ...] against classes int64 [N, ...]: how often the highest score is right.
 
-    NaN where there are no samples.
+    Negative classes (torch's ``ignore_index`` of -100) do not count. NaN where there are no samples.
 
     >>> classification(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([1, 1]))
     {'accuracy': 0.5}
     """
-    return {"accuracy": float((scores.argmax(dim=1) == target).double().mean())}
+    return {"accuracy": float((scores.argmax(dim=1) == target)[target >= 0].double().mean())}
 
 
 def regression(prediction: Tensor, target: Tensor) -> dict[str, float]:
