@@ -219,7 +219,7 @@ def test_a_config_is_valid_by_the_schema(torchwork):
     validator = jsonschema.Draft202012Validator(schema)
     good = {
         "data": {"source": "Digits", "transform": [{"name": "Resize", "size": 32}, "Normalize"]},
-        "model": {"name": "Sequential", "layers": ["Flatten", {"name": "Linear", "out_features": 3}]},
+        "model": {"name": "Sequential", "layers": ["Flatten", {"name": "Linear", "bias": False}]},
         "optimizer": [{"name": "Adam", "match": "a*"}, "SGD"],
         "schedule": {"name": "SequentialLR", "schedulers": ["LinearLR", "CosineAnnealingLR"], "milestones": [3]},
         "init": {"Linear": "zeros_", "fc*": {"weight": {"name": "constant_", "val": 1}}},

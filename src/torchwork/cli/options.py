@@ -16,11 +16,14 @@ from torchwork.config import components
 
 MISSING = inspect.Parameter.empty
 
+_FROM_THE_LAYER_BEFORE = ("in_features", "in_channels", "num_features", "num_channels", "normalized_shape")
+_OF_THE_LAST_LAYER = ("out_features", "out_channels")  # follow from the data, but only there
+
 # What Torchwork passes or decides itself, by kind of component.
 _NOT_THE_USERS = {
     "model": ("input_shape", "in_features", "in_channels", "image_size", "num_classes", "out_features"),
     "init": ("tensor", "generator"),
-    "layer": ("device", "dtype"),
+    "layer": ("device", "dtype", *_FROM_THE_LAYER_BEFORE),
     "loss": ("reduction", "reduce", "size_average"),
     "optimizer": ("params", "foreach", "differentiable"),
     "schedule": ("optimizer", "last_epoch", "T_max"),
@@ -31,8 +34,11 @@ _NOT_THE_USERS = {
 }
 
 # Of these kinds, what Torchwork passes may be set as well. What follows from where:
-FOLLOWS = {"model": "from the data", "schedule": "from the run's length"}
-_SETTABLE = ("input_shape", "in_features", "in_channels", "image_size", "num_classes", "out_features", "T_max")
+FOLLOWS = {"model": "from the data", "layer": "from the layer before", "schedule": "from the run's length"}
+_SETTABLE = (
+    *("input_shape", "in_features", "in_channels", "image_size", "num_classes", "out_features", "T_max"),
+    *_FROM_THE_LAYER_BEFORE,
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,11 @@ def _as_schema(component: Described) -> dict[str, Any]:
     found: dict[str, Any] = {
         "description": component.line,
         "properties": {option.name: _option_schema(option) for option in options},
-        "required": [option.name for option in component.options if option.default is MISSING],
+        "required": [
+            option.name
+            for option in component.options
+            if option.default is MISSING and option.name not in _OF_THE_LAST_LAYER
+        ],
     }
     if not component.free:
         found["additionalProperties"] = False
