@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import torchwork
+from torchwork import config
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 REACHED = {
@@ -42,5 +43,19 @@ def test_the_script_with_its_own_model_and_data_set_learns(place):
     assert float(re.search(r"the weights of epoch \d+: (\S+)", done.stdout)[1]) > 0.95
 
 
+@pytest.mark.parametrize("path", sorted((EXAMPLES / "losses").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_example_of_a_loss_is_sound_and_trains_two_steps(path, place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    settings = config.load(path)
+    if settings.data.target is not None:  # the student's teacher is another example
+        monkeypatch.setattr("torchwork.run_data._taught", lambda run, source, ids, target: target)
+    plan = torchwork.check(settings)
+    assert plan.loss == settings.loss["name"]
+    assert [finding for finding in plan.findings if finding.severity == "error"] == []
+
+
 def test_no_example_is_longer_than_sixty_lines():
-    assert [path.name for path in EXAMPLES.iterdir() if path.is_file() and len(path.read_text().splitlines()) > 60] == []
+    files = [path for end in ("*.yaml", "*.py") for path in EXAMPLES.rglob(end)]
+    assert len(files) > 15
+    assert [path.name for path in files if len(path.read_text().splitlines()) > 60] == []

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from torchwork import catalog
-from torchwork.building import DTYPES, build_model
+from torchwork.building import DTYPES, build_model, check_model_options
 from torchwork.config import Config
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
@@ -84,7 +84,10 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     said: list[Finding] = []
     with collected.stage():
         data, task = open_data(config, device)
-    if data is not None:
+    if data is None:
+        with collected.stage():
+            check_model_options(config)
+    else:
         with collected.stage():
             state, said = build_state(config, data, task, device, pretrained=pretrained)
     if state is None:  # perhaps for the model's sake, so that nobody has looked at the optimizer

@@ -8,15 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from torchwork import catalog
 from torchwork.config import Config
 from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
+from torchwork.models import MODELS, init
 from torchwork.models import build as models
-from torchwork.models import init
 from torchwork.tasks import contracts
-from torchwork.types import Finding, Schema
+from torchwork.types import Finding, InputError, Schema
 
+# what a model is told about the data, where its signature asks for it
+FROM_DATA = ("in_channels", "in_features", "input_shape", "image_size", "num_classes", "out_features")
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
@@ -44,6 +47,19 @@ def build_task(config: Config, target: Target | SoftTarget) -> Any:
         given=pairs is not None and pairs.file is not None,
         dimensions=dimensions if isinstance(dimensions, int) else 64,
     )
+
+
+def check_model_options(config: Config) -> None:
+    """Check a model's options where there are no data to build it for.
+
+    Raises:
+        InputError: with every mistake.
+    """
+    options = {key: value for key, value in config.model.items() if key not in ("name", *models.OWN_OPTIONS)}
+    factory = catalog.load(config.model["name"], MODELS, "model", "model")
+    findings = catalog.check_options(factory, options, "model", supplied=FROM_DATA)
+    if findings:
+        raise InputError(findings)
 
 
 def build_model(

@@ -8,6 +8,7 @@ from typing import Any
 
 from torchwork import catalog
 from torchwork.assembly import Parts
+from torchwork.building import FROM_DATA
 from torchwork.config import Config
 from torchwork.data import AUGMENTS, SOURCES, TRANSFORMS
 from torchwork.losses import LOSSES
@@ -16,8 +17,6 @@ from torchwork.models import MODELS
 from torchwork.optim import OPTIMIZERS, SCHEDULES
 from torchwork.optim.options import HIDDEN as HIDDEN_OF_OPTIMIZERS
 from torchwork.tasks import TASKS
-
-_FROM_DATA = ("in_channels", "in_features", "input_shape", "image_size", "num_classes", "out_features")
 
 
 def written_out(parts: Parts) -> Config:
@@ -35,19 +34,16 @@ def written_out(parts: Parts) -> Config:
             "augment": [_filled(spec, AUGMENTS) for spec in config.data.augment],
         }
     )
-    several = isinstance(config.optimizer, list)
-    optimizers = [
-        _filled(spec, OPTIMIZERS, HIDDEN_OF_OPTIMIZERS)
-        for spec in (config.optimizer if several else [config.optimizer])  # type: ignore[union-attr]
-    ]
+    several = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
+    optimizers = [_filled(spec, OPTIMIZERS, HIDDEN_OF_OPTIMIZERS) for spec in several]
     loss = config.loss or {"name": parts.task.criterion.name}
     update = {
         "device": str(parts.device),
         "task": _task_name(parts.task),
         "data": data,
-        "model": _filled(config.model, MODELS, _FROM_DATA),
+        "model": _filled(config.model, MODELS, FROM_DATA),
         "loss": _filled(loss, LOSSES, HIDDEN_OF_LOSSES),
-        "optimizer": optimizers if several else optimizers[0],
+        "optimizer": optimizers if isinstance(config.optimizer, list) else optimizers[0],
         "schedule": _filled(config.schedule, SCHEDULES, HIDDEN_OF_OPTIMIZERS) if config.schedule else None,
         "train": config.train.model_copy(update={"monitor": parts.options.monitor}),
     }

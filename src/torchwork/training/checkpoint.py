@@ -31,6 +31,7 @@ _MODEL, _OPTIMIZER, _STATE, _MANIFEST = "model.safetensors", "optimizer.safetens
 def pack(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return tensors as safetensors can hold them (contiguous, on the CPU, each storage once) and the aliases left out.
 
+    >>> import torch
     >>> w = torch.ones(2)
     >>> pack({"a": w, "b": w})
     ({'a': tensor([1., 1.])}, {'b': 'a'})
