@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from scipy.stats import kendalltau
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import PoissonRegressor
@@ -18,6 +17,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import KFold, StratifiedKFold
 
 import torchwork
+from torchwork import config as config_files
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def say(capsys):
 
 
 def example(name):
-    return yaml.safe_load((EXAMPLES / "losses" / f"{name}.yaml").read_text())
+    return config_files.load(EXAMPLES / "losses" / f"{name}.yaml").model_dump()
 
 
 def results(run, split="test"):
@@ -86,7 +86,7 @@ def train_folds(config, sources, place):
     runs = []
     for fold, source in enumerate(sources):
         settings = {**config, "data": {**config["data"], "source": source, "split": {"by": "given", "val": 0}}}
-        runs.append(torchwork.train(settings, out=place / f"{config['loss']}-{fold}".replace(" ", "")))
+        runs.append(torchwork.train(settings, out=place / f"{config['loss']['name']}-{fold}"))
     return runs
 
 
@@ -127,7 +127,7 @@ def test_absolute_error(say, tmp_path):
 def test_outliers(say, tmp_path):
     errors = {}
     for loss in ("SmoothL1Loss", "MSELoss"):
-        config = {**example("smooth_l1"), "loss": loss}
+        config = {**example("smooth_l1"), "loss": {"name": loss}}
         runs = train_folds(config, diabetes_folds(tmp_path, outliers=True), tmp_path)
         errors[loss] = np.mean([np.abs(np.subtract(*results(run))).mean() for run in runs])
     under = 1 - errors["SmoothL1Loss"] / errors["MSELoss"]
@@ -241,8 +241,8 @@ def test_distillation(say, tmp_path):
         student = torchwork.train(config, out=tmp_path / f"student-{fold}")
         few = few_labels(source, tmp_path / f"few-{fold}.npz", fold)
         config["data"] = {**config["data"], "source": few, "batch_size": 32}
-        del config["data"]["target"]
-        config |= {"loss": "NLLLoss", "train": {"epochs": 10 * config["train"]["epochs"]}}  # as many updates
+        config["data"]["target"] = None
+        config |= {"loss": {"name": "NLLLoss"}, "train": {"epochs": 10 * config["train"]["epochs"]}}  # as many updates
         labelled = torchwork.train(config, out=tmp_path / f"alone-{fold}")
         size = [sum(p.numel() for p in run.model.parameters()) for run in (student, teacher)]
         assert size[0] <= size[1] / 10
