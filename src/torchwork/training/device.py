@@ -43,8 +43,13 @@ def choose(name: str) -> torch.device:
 
 
 def default_threads() -> int:
-    """Return the number of cores that this process may use: a fixed rule, as another count gives other bits."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may use, or OMP_NUM_THREADS where that says less.
+
+    A fixed rule, as another count gives other bits.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
 
 
 @contextmanager
