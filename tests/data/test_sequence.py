@@ -69,14 +69,14 @@ def test_a_symbol_that_train_lacks_is_named_with_a_sample() -> None:
         _fit(_raw(["ab", "ac", "cd"]), train=[0], val=[1, 2])
     assert caught.value.findings[0].where == "data.split"
     target = _fit(_raw(["ab"]))
-    with pytest.raises(InputError, match=r"unknown symbols 'x'.*known: 'a', 'b'"):
+    with pytest.raises(InputError, match=r"unknown symbol 'x'.*known: 'a', 'b'"):
         target.encode(_raw(["xa"]))
     with pytest.raises(InputError, match="has 3 symbols, the longest at training had 2"):
         target.encode(_raw(["aba"]))
 
 
 def test_targets_that_are_no_sequences_or_all_empty_are_refused() -> None:
-    with pytest.raises(InputError, match="1 targets are no sequences, as 3 of sample 1"):
+    with pytest.raises(InputError, match="1 target is no sequence, as 3 of sample 1"):
         _fit(_raw(["ab", 3]))
     with pytest.raises(InputError, match="every sequence of the training split is empty"):
         _fit(_raw(["", "a"]), train=[0], val=[1])

@@ -140,3 +140,10 @@ def test_rows_for_prediction_need_no_target_and_any_order_of_columns() -> None:
     assert targets is None
     assert rows.name(1) == "b.csv row 1"
     np.testing.assert_array_equal(inputs["numbers"].numpy(), [[1.5, 3]])
+
+
+def test_one_bad_cell_is_told_in_the_singular(tmp_path: Path) -> None:
+    ((_, _, message),) = _wrong(_write(tmp_path, "x,y\n1,0.5\n,1.5\n"), "y")
+    assert message.startswith("1 cell is empty")
+    ((_, _, message),) = _wrong(_write(tmp_path, "x,y,p\n1,0.5,train\n2,1.5,trian\n"), "y", split_column="p")
+    assert message.startswith("1 cell of column 'p' names no split")

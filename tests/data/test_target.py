@@ -51,7 +51,7 @@ def test_classes_that_train_lacks_are_listed_with_counts_and_an_example() -> Non
     raw = np.array(["a", "b", "c", "c", "d"], object)
     found = _wrong(raw, train=[0, 1], val=[2, 3], test=[4])
     assert [code for code, _ in found] == ["class-not-in-train"] * 2
-    assert "val has 1 classes that train lacks: 'c' (2, as sample 2)" in found[0][1]
+    assert "val has 1 class that train lacks: 'c' (2, as sample 2)" in found[0][1]
     assert "'d' (1, as sample 4)" in found[1][1]
 
 

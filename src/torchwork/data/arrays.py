@@ -13,6 +13,7 @@ from torchwork import catalog
 from torchwork.data import idx
 from torchwork.data.columns import MANY, Kind, part_of
 from torchwork.data.memory import InMemory
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError, Schema
 
 
@@ -142,8 +143,9 @@ def _from_npz(
 def _check_counts(x: np.ndarray, y: np.ndarray, part: str, path: str) -> None:
     said = f" of {part}" if part else ""
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        counts = f"{len(x) if x.ndim else 'no'} inputs and {len(y) if y.ndim else 'no'} targets{said}"
-        message = f"{path} has {counts}"
+        inputs = counted(len(x), "input", "inputs") if x.ndim else "no inputs"
+        targets = counted(len(y), "target", "targets") if y.ndim else "no targets"
+        message = f"{path} has {inputs} and {targets}{said}"
         raise InputError(Finding("unequal-counts", "error", "path", message, "give one target for each input"))
     if len(x) == 0:
         raise InputError(Finding("no-samples", "error", "path", f"{path} has no samples{said}"))
@@ -179,7 +181,7 @@ def as_inputs(x: np.ndarray, *, whole: bool = False) -> tuple[torch.Tensor, bool
         bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(1))
         if len(bad):
             shown = ", ".join(f"sample {place + 1}" for place in bad[:10]) + (" …" if len(bad) > 10 else "")
-            message = f"{len(bad)} inputs have NaN or infinite numbers: {shown}"
+            message = f"{counted(len(bad), 'input has', 'inputs have')} NaN or infinite numbers: {shown}"
             raise InputError(Finding("missing-cells", "error", "inputs", message, "mend or remove them"))
         return torch.from_numpy(np.ascontiguousarray(x, np.float64 if x.dtype == np.float64 else np.float32)), False
     return torch.from_numpy(np.ascontiguousarray(x, np.int64 if whole else np.float32)), False

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, TensorDataset, default_collate
 from torchwork import rng
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.loader import moved
+from torchwork.data.wording import counted
 from torchwork.data.workers import Workers
 from torchwork.types import Batch, Finding, InputError
 
@@ -63,7 +64,9 @@ class CollatedLoader:
             if num_workers:
                 self._workers = Workers(self._reading, num_workers, self.device)
         if drop_last and batch_size > self._count:
-            message = f"drop_last leaves nothing of {self._count} samples in batches of {batch_size}"
+            message = (
+                f"drop_last leaves nothing of {counted(self._count, 'sample', 'samples')} in batches of {batch_size}"
+            )
             raise InputError(Finding("batch-size", "error", where, message, f"choose at most {self._count}"))
 
     def __len__(self) -> int:
@@ -108,6 +111,6 @@ def _checked(data: Tensors, where: str) -> Tensors:
         fix = "give a data set, or a pair of tensors (inputs, targets)"
         raise InputError(Finding("no-pair", "error", where, f"is a tuple of {kinds}", fix))
     if len(data[0]) != len(data[1]) or len(data[0]) == 0:
-        message = f"has {len(data[0])} inputs and {len(data[1])} targets"
+        message = f"has {counted(len(data[0]), 'input', 'inputs')} and {counted(len(data[1]), 'target', 'targets')}"
         raise InputError(Finding("lengths", "error", where, message, "give a target for each input"))
     return data

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from torchwork import catalog
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError
 
 Kind = Literal["class", "number"]
@@ -86,7 +87,7 @@ def missing_columns(frame: pd.DataFrame, wanted: Mapping[str, str | None]) -> li
             option,
             f"there is no column {name!r}",
             catalog.suggestion(name, list(frame.columns))
-            or f"see the file's first line ({len(frame.columns)} columns)",
+            or f"see the file's first line ({counted(len(frame.columns), 'column', 'columns')})",
         )
         for option, name in wanted.items()
         if name is not None and name not in frame.columns
@@ -110,8 +111,8 @@ def bad_cells(frame: pd.DataFrame, columns: Sequence[str], where: str) -> list[F
             said.append(f"column {name!r} ({len(rows)}): row{'s' if len(rows) > 1 else ''} {shown}")
     if not said:
         return []
-    more = f"; and {len(said) - 10} columns more" if len(said) > 10 else ""
-    message = f"{total} cells are empty, NaN or infinite: {'; '.join(said[:10])}{more}"
+    more = f"; and {counted(len(said) - 10, 'column', 'columns')} more" if len(said) > 10 else ""
+    message = f"{counted(total, 'cell is', 'cells are')} empty, NaN or infinite: {'; '.join(said[:10])}{more}"
     return [Finding("missing-cells", "error", where, message, "fill them in, or remove these rows or columns")]
 
 
@@ -171,7 +172,8 @@ def splits_of(column: pd.Series, where: str) -> dict[str, np.ndarray]:
     bad = [row for row, part in enumerate(named) if part is None]
     if bad:
         shown = ", ".join(f"{column.iloc[row]!r} in row {row + 1}" for row in bad[:10])
-        message = f"{len(bad)} cells of column {column.name!r} name no split: {shown}"
+        said = counted(len(bad), f"cell of column {column.name!r} names", f"cells of column {column.name!r} name")
+        message = f"{said} no split: {shown}"
         raise InputError(Finding("no-split", "error", where, message, "write train, val or test in each row"))
     parts = np.array(named, object)
     return {part: np.flatnonzero(parts == part) for part in ("train", "val", "test") if (parts == part).any()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,19 +11,10 @@ import torch
 from torch import Tensor
 
 from torchwork.data import decode, threads
+from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError, Schema
 
 Result = TypeVar("Result")
-
-
-def named(things: Iterable[str], most: int = 10) -> str:
-    """Return the first things and how many more there are.
-
-    >>> named(["a", "b", "c"], 2)
-    'a, b and 1 more'
-    """
-    things = list(things)
-    return ", ".join(things[:most]) + (f" and {len(things) - most} more" if len(things) > most else "")
 
 
 class ImageFiles:
@@ -101,6 +92,6 @@ class ImageFiles:
             else:
                 results.append(result)
         if wrong:
-            message = f"{len(wrong)} of {len(self.paths)} images cannot be read: {named(wrong)}"
+            message = f"{len(wrong)} of {counted(len(self.paths), 'image', 'images')} cannot be read: {named(wrong)}"
             raise InputError(Finding("unreadable-images", "error", where, message, "mend or remove them"))
         return results

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from torchwork.data import columns, decode
-from torchwork.data.files import ImageFiles, named
+from torchwork.data.files import ImageFiles
+from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError, Schema
 
 # What systems leave beside a user's files. Names that begin with a dot are passed over as well.
@@ -154,14 +155,24 @@ def _class_files(folder: Path, ignore: list[str]) -> tuple[list[tuple[str, Path]
             empty.append(entry.name)
     findings = []
     for paths, code, said, fix in (
-        (strange, "not-an-image", "files are no images", "remove them, or name them in ignore, as ignore: ['*.txt']"),
-        (loose, "no-class", "images lie in no class folder", "move each into the folder of its class"),
+        (
+            strange,
+            "not-an-image",
+            ("file is no image", "files are no images"),
+            "remove them, or name them in ignore, as ignore: ['*.txt']",
+        ),
+        (
+            loose,
+            "no-class",
+            ("image lies in no class folder", "images lie in no class folder"),
+            "move each into the folder of its class",
+        ),
     ):
         if paths:
             shown = named([path.relative_to(folder).as_posix() for path in paths])
-            findings.append(Finding(code, "error", "root", f"{len(paths)} {said} in {folder}: {shown}", fix))
+            findings.append(Finding(code, "error", "root", f"{counted(len(paths), *said)} in {folder}: {shown}", fix))
     if empty:
-        message = f"{len(empty)} class folders of {folder} have no images: {named(empty)}"
+        message = f"no images in {counted(len(empty), 'class folder', 'class folders')} of {folder}: {named(empty)}"
         findings.append(Finding("empty-class", "error", "root", message, "add images or remove the folders"))
     return found, findings
 
@@ -202,7 +213,7 @@ class ImageCSV(ImageFiles):
         findings = _no_folder(folder, "root") + columns.missing_columns(frame, wanted)
         free = [name for name in frame.columns if name not in wanted.values()]
         if len(free) < (file_column is None) + (target_column is None):
-            message = f"{annotations} has {len(frame.columns)} columns"
+            message = f"{annotations} has {counted(len(frame.columns), 'column', 'columns')}"
             findings.append(Finding("missing-column", "error", "annotations", message, "expected a file and a target"))
         if header and decode.is_image(Path(frame.columns[0])):
             message = f"the first line of {annotations} names an image ({frame.columns[0]}), not columns"

@@ -18,6 +18,7 @@ from torchwork.data.resident import SHARE, free_memory
 from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
+from torchwork.data.wording import counted
 from torchwork.data.workers import Reading, Workers, deaths_told
 from torchwork.types import Batch, Finding, InputError, Source
 
@@ -207,7 +208,7 @@ def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch
     >>> check_batch_size(10, 10)
     """
     if batch_size > num_samples:
-        message = f"got {batch_size}, but the training split has {num_samples} samples"
+        message = f"got {batch_size}, but the training split has {counted(num_samples, 'sample', 'samples')}"
         raise InputError(Finding("batch-size", "error", where, message, f"choose at most {num_samples}"))
 
 

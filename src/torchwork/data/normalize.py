@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from torchwork.data.wording import counted
+
 
 class Normalize:
     """Subtract a mean and divide by a standard deviation: each channel of images, each column of tables and arrays.
@@ -34,7 +36,7 @@ class Normalize:
     def set(self, mean: Tensor, std: Tensor) -> None:
         """Fix the figures: float64 [channels] each, or [1] for all channels."""
         if mean.shape != std.shape and 1 not in (len(mean), len(std)):
-            raise ValueError(f"mean has {len(mean)} numbers and std {len(std)}")
+            raise ValueError(f"mean has {counted(len(mean), 'number', 'numbers')} and std {len(std)}")
         self.mean, self.std = mean.double(), std.double()
         self._cast.clear()
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from torchwork import rng
-from torchwork.data.files import named
+from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError, Source
 
 Kind = Literal["ranking", "pairs", "triplets"]
@@ -184,8 +184,9 @@ def read_pairs(
     parts = part_of[numbers]
     across = np.flatnonzero((parts != parts[:, :1]).any(1) | (parts < 0).any(1))
     if len(across):
-        message = f"{len(across)} of {len(rows)} rows stand in no split as a whole: lines "
-        message += named([str(rows[row][0]) for row in across.tolist()])
+        stand = "stands" if len(across) == 1 else "stand"
+        message = f"{len(across)} of {counted(len(rows), 'row', 'rows')} {stand} in no split as a whole: "
+        message += _lines([rows[row][0] for row in across.tolist()])
         fix = "remove them, or keep their samples together with splits of the data's own (by: given)"
         raise InputError(Finding("rows-across-splits", "error", where, message, fix))
     found = {}
@@ -227,7 +228,9 @@ def _numbers(rows: list[tuple[int, list[str]]], kind: Kind, source: Source, wher
     first = len(rows[0][1])
     odd = [line for line, row in rows if len(row) != first]
     if odd or not width <= first <= most:
-        what = f"lines {named(map(str, odd))} differ from the first" if odd else f"there are {first}"
+        differ = "differs" if len(odd) == 1 else "differ"
+        there = "is" if first == 1 else "are"
+        what = f"{_lines(odd)} {differ} from the first" if odd else f"there {there} {first}"
         fix = "write anchor, positive, negative" if kind == "triplets" else "write two samples and perhaps 1 or -1"
         raise InputError(Finding("wrong-columns", "error", where, f"the columns are wrong: {what}", fix))
     number_of = _NumberOf(source)
@@ -245,7 +248,7 @@ def _numbers(rows: list[tuple[int, list[str]]], kind: Kind, source: Source, wher
                 numbers[at, member] = number
     if unknown:
         fix = f"expected 0 to {len(source) - 1}, or names such as {source.name(0)!r}"
-        message = f"{len(unknown)} cells tell no sample: {named(unknown)}"
+        message = f"{counted(len(unknown), 'cell tells', 'cells tell')} no sample: {named(unknown)}"
         raise InputError(Finding("unknown-sample", "error", where, message, fix))
     return numbers
 
@@ -267,11 +270,16 @@ class _NumberOf:
         return self._by_name.get(cell)
 
 
+def _lines(numbers: Sequence[int]) -> str:
+    return f"line{'s' if len(numbers) > 1 else ''} {named(map(str, numbers))}"
+
+
 def _signs(rows: list[tuple[int, list[str]]], where: str) -> np.ndarray:
     known = {"1": 1.0, "+1": 1.0, "1.0": 1.0, "-1": -1.0, "-1.0": -1.0}
     wrong = [f"{row[2]!r} (line {line})" for line, row in rows if row[2] not in known]
     if wrong:
-        message = f"{len(wrong)} cells of the third column are neither 1 nor -1: {named(wrong)}"
+        said = counted(len(wrong), "cell of the third column is", "cells of the third column are")
+        message = f"{said} neither 1 nor -1: {named(wrong)}"
         fix = "write 1 for alike (or for the first above the second), -1 for the contrary"
         raise InputError(Finding("wrong-sign", "error", where, message, fix))
     return np.array([known[row[2]] for _, row in rows])
@@ -283,13 +291,17 @@ def _check_rows(
     findings = []
     twice = np.flatnonzero([len(set(row)) < len(row) for row in numbers.tolist()])
     if len(twice):
-        message = f"{len(twice)} rows name a sample twice: lines {named(str(lines[row]) for row in twice)}"
+        message = (
+            f"{counted(len(twice), 'row names', 'rows name')} a sample twice: {_lines([lines[row] for row in twice])}"
+        )
         findings.append(Finding("sample-twice", "error", where, message, "remove them"))
     elif kind == "ranking" and signs is None and source.targets is not None:
         values = np.asarray(source.targets).reshape(len(source), -1)
         ties = np.flatnonzero((values[numbers[:, 0]] == values[numbers[:, 1]]).all(1))
         if len(ties):
-            message = f"{len(ties)} pairs have equal targets: lines {named(str(lines[row]) for row in ties)}"
+            message = (
+                f"{counted(len(ties), 'pair has', 'pairs have')} equal targets: {_lines([lines[row] for row in ties])}"
+            )
             findings.append(Finding("tie", "error", where, message, "remove them, or add a column of 1 and -1"))
     if findings:
         raise InputError(findings)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from torchwork.data.files import named
+from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError
 
 # What stands behind the last symbol of a sequence that is shorter than the longest.
@@ -29,7 +29,8 @@ def symbols_of(raw: np.ndarray, splits: Mapping[str, np.ndarray], names: Callabl
     """
     no_sequence = [index for index, value in enumerate(raw.tolist()) if not isinstance(value, str | tuple | list)]
     if no_sequence:
-        message = f"{len(no_sequence)} targets are no sequences, as {raw[no_sequence[0]]!r} of {names(no_sequence[0])}"
+        said = counted(len(no_sequence), "target is no sequence", "targets are no sequences")
+        message = f"{said}, as {raw[no_sequence[0]]!r} of {names(no_sequence[0])}"
         raise InputError(Finding("no-sequence", "error", "data", message, "give texts or tuples of symbols"))
     distinct = list(dict.fromkeys(symbol for index in splits["train"].tolist() for symbol in raw[index]))
     if not distinct:
@@ -46,7 +47,7 @@ def symbols_of(raw: np.ndarray, splits: Mapping[str, np.ndarray], names: Callabl
                     lacking.setdefault(str(symbol), index)
         if lacking:
             said = named(f"{symbol!r} (as in {names(index)})" for symbol, index in sorted(lacking.items()))
-            message = f"{part} has {len(lacking)} symbols that train lacks: {said}"
+            message = f"{part} has {counted(len(lacking), 'symbol', 'symbols')} that train lacks: {said}"
             fix = "give train samples of each, or remove these"
             findings.append(Finding("class-not-in-train", "error", "data.split", message, fix))
     if findings:
@@ -66,11 +67,11 @@ def encode(raw: np.ndarray, place_of: Mapping[str, int], length: int) -> np.ndar
     rows: list[Sequence[object]] = raw.tolist()
     unknown = sorted({str(symbol) for row in rows for symbol in row} - place_of.keys())
     if unknown:
-        message = f"unknown symbols {named(map(repr, unknown))}"
+        message = f"unknown symbol{'s' if len(unknown) > 1 else ''} {named(map(repr, unknown))}"
         raise InputError(Finding("unknown-class", "error", "data", message, f"known: {named(map(repr, place_of))}"))
     longest = max(map(len, rows), default=0)
     if longest > length:
-        message = f"a sequence has {longest} symbols, the longest at training had {length}"
+        message = f"a sequence has {counted(longest, 'symbol', 'symbols')}, the longest at training had {length}"
         raise InputError(Finding("too-long", "error", "data", message, "shorten it"))
     places = np.full((len(rows), length), PADDING, np.int64)
     for at, row in enumerate(rows):

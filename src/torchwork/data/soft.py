@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork.data.files import named
 from torchwork.data.target import Target
+from torchwork.data.wording import named
 from torchwork.types import Finding, InputError
 
 # float32 probabilities of a hundred thousand classes add up to 1 within this.

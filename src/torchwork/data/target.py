@@ -11,6 +11,7 @@ from torch import Tensor
 
 from torchwork import catalog
 from torchwork.data import sequence
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError, Schema
 
 
@@ -231,7 +232,7 @@ def _check_finite(numbers: np.ndarray, splits: Mapping[str, np.ndarray], names: 
     bad = used[~np.isfinite(numbers[used]).all(1)]
     if len(bad):
         shown = ", ".join(names(int(index)) for index in bad[:10]) + (" …" if len(bad) > 10 else "")
-        message = f"{len(bad)} targets are NaN or infinite: {shown}"
+        message = f"{counted(len(bad), 'target is', 'targets are')} NaN or infinite: {shown}"
         raise InputError(Finding("target-not-finite", "error", "data", message, "mend or remove these samples"))
 
 
@@ -241,7 +242,9 @@ def _check_range(
     used = np.sort(np.concatenate(list(splits.values())))
     bad = used[(raw[used] < 0) | (raw[used] >= len(classes))]
     if len(bad):
-        message = f"{len(bad)} labels are out of range, as {raw[bad[0]]} of {names(int(bad[0]))}"
+        message = (
+            f"{counted(len(bad), 'label is', 'labels are')} out of range, as {raw[bad[0]]} of {names(int(bad[0]))}"
+        )
         fix = f"expected 0 to {len(classes) - 1}, the places of {_listed(classes)}"
         raise InputError(Finding("label-range", "error", "data", message, fix))
 
@@ -260,7 +263,7 @@ def _check_classes(
             continue
         said = ", ".join(f"{name!r} ({len(at)}, as {names(int(at[0]))})" for name, at in list(lacking.items())[:10])
         more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
-        message = f"{part} has {len(lacking)} classes that train lacks: {said}{more}"
+        message = f"{part} has {counted(len(lacking), 'class', 'classes')} that train lacks: {said}{more}"
         fix = "give train samples of each, or remove these; if the targets are numbers, say kind: number in the source"
         findings.append(Finding("class-not-in-train", "error", "data.split", message, fix))
     if findings:

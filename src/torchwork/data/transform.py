@@ -17,6 +17,7 @@ from torchwork.data.files import ImageFiles
 from torchwork.data.normalize import Moments, Normalize
 from torchwork.data.onehot import OneHot
 from torchwork.data.resident import chunks, read_all
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError, Schema, Source
 
 # Samples that are already in memory are measured so many at a time.
@@ -149,7 +150,9 @@ class Pipeline:
         columns = len(self.schema.numbers) if self.schema.inputs == "table" else sample.shape[1]
         for name, values in (("mean", self._normalize.mean), ("std", self._normalize.std)):
             if len(values) not in (1, columns):
-                message = f"Normalize has {len(values)} numbers for {name}, the data have {columns} channels or columns"
+                said = counted(len(values), "number", "numbers")
+                wanted = counted(columns, "channel or column", "channels or columns")
+                message = f"Normalize has {said} for {name}, the data have {wanted}"
                 raise InputError(Finding("wrong-length", "error", self.where, message, f"give {columns}, or one"))
 
     def prepare(self, inputs: Any) -> Any:
@@ -293,6 +296,6 @@ def _unequal(outcomes: Mapping[Any, tuple[int, str]], where: str) -> Finding:
         f"{count} of {'×'.join(map(str, shape))}" + (f" (as {example})" if example else "")
         for shape, (count, example) in common
     )
-    more = f" and {len(outcomes) - 2} sizes more" if len(outcomes) > 2 else ""
+    more = f" and {counted(len(outcomes) - 2, 'size', 'sizes')} more" if len(outcomes) > 2 else ""
     fix = "add {name: Resize, size: [height, width]} to data.transform, or Resize to a number and then CenterCrop"
     return Finding("unequal-sizes", "error", where, f"the samples differ in size and do not stack: {said}{more}", fix)
