@@ -263,3 +263,82 @@ def test_metrics_json_is_a_number_for_each_metric_of_each_split(tmp_path):
     run = torchwork.train({**IRIS, "train": {"epochs": 1}}, out=tmp_path / "run")
     content = json.loads((run.path / rundir.METRICS).read_text())
     assert all(isinstance(v, int | float) for split in content.values() for v in split.values())
+
+
+def test_without_val_the_last_weights_are_kept_and_the_run_goes_on_too(tmp_path):
+    settings = {**IRIS, "data": {**IRIS["data"], "split": {"train": 0.8, "test": 0.2}}}
+    straight = torchwork.train(settings, out=tmp_path / "straight")
+    assert set(straight.metrics) == {"test"}
+    assert "val_loss" not in straight.history[0]
+    with pytest.raises(Interrupted):
+        torchwork.train(settings, out=tmp_path / "stopped", progress=stop_at(10))
+    assert weights(torchwork.resume(tmp_path / "stopped")) == weights(straight)
+
+
+TASKS = {
+    "binary": {
+        "data": {"source": "BreastCancer", "transform": ["Normalize"]},
+        "model": {"name": "MLP", "hidden": [8], "output_activation": "Sigmoid"},
+        "loss": "BCELoss",
+    },
+    "regression": {
+        "data": {"source": "Diabetes", "transform": ["Normalize"], "split": {"train": 0.8, "val": 0.2}},
+        "model": {"name": "MLP", "hidden": [8]},
+        "loss": "GaussianNLLLoss",
+    },
+    "multilabel": {
+        "data": {"source": {"name": "DigitStrips", "target": "labels", "num_strips": 200, "min_digits": 1}},
+        "model": {"name": "MLP", "hidden": [8]},
+        "loss": "MultiLabelMarginLoss",
+    },
+    "ranking": {
+        "data": {"source": "Diabetes", "transform": ["Normalize"]},
+        "model": {"name": "MLP", "hidden": [8], "dropout": 0.2},
+        "loss": "MarginRankingLoss",
+    },
+    "triplets": {
+        "data": {"source": "Iris", "transform": ["Normalize"], "batch_size": 20},
+        "model": {"name": "MLP", "hidden": [8], "out_features": 4},
+        "loss": "TripletMarginLoss",
+    },
+    "mined": {
+        "data": {"source": "Iris", "batch_size": 20, "pairs": {"mining": "semi-hard"}},
+        "model": {"name": "MLP", "hidden": [8], "out_features": 4},
+        "loss": "TripletMarginLoss",
+    },
+    "cosine": {
+        "data": {"source": "Iris", "batch_size": 20},
+        "model": {"name": "MLP", "hidden": [8], "out_features": 4},
+        "loss": "CosineEmbeddingLoss",
+    },
+    "soft": {
+        "data": {"source": "Iris", "transform": ["Normalize"]},
+        "model": {"name": "MLP", "hidden": [8], "output_activation": "LogSoftmax"},
+        "loss": "KLDivLoss",
+    },
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_run_of_every_task_repeats_resumes_evaluates_and_predicts(name, tmp_path):
+    settings = {"optimizer": {"name": "Adam", "lr": 1e-2}, "train": {"epochs": 2}, **TASKS[name]}
+    run = torchwork.train(settings, out=tmp_path / "straight")
+    with pytest.raises(Interrupted):
+        torchwork.train(settings, out=tmp_path / "stopped", progress=stop_at(3))
+    resumed = torchwork.resume(tmp_path / "stopped")
+    assert weights(resumed) == weights(run)
+    assert history(resumed) == history(run)
+    assert torchwork.evaluate(run.path) == run.metrics
+    source = torchwork.assembly.assemble(run.config).data.source
+    found = run.predict(
+        np.asarray(source.read(np.arange(3), epoch=0)[0]["numbers"]) if is_table(source) else images(source)
+    )
+    assert [set(row) >= {"name", "prediction"} for row in found] == [True] * 3
+
+
+def is_table(source):
+    return source.schema.inputs == "table"
+
+
+def images(source):
+    return source.read(np.arange(3), epoch=0)[0].numpy()

@@ -45,7 +45,9 @@ def written_out(parts: Parts) -> Config:
         "loss": _filled(loss, LOSSES, HIDDEN_OF_LOSSES),
         "optimizer": optimizers if isinstance(config.optimizer, list) else optimizers[0],
         "schedule": _filled(config.schedule, SCHEDULES, HIDDEN_OF_OPTIMIZERS) if config.schedule else None,
-        "train": config.train.model_copy(update={"monitor": parts.options.monitor}),
+        "train": config.train.model_copy(
+            update={"monitor": parts.options.monitor if "val" in parts.data.splits else None}
+        ),
     }
     return config.model_copy(update=update)
 

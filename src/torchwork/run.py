@@ -175,10 +175,11 @@ def _cell(target: Any) -> str:
 
 def _check_same_data(parts: Parts, directory: Path) -> None:
     """Refuse to go on with data that are no longer those of the split's manifest."""
-    before = [list(row.values()) for row in rundir.read_csv(directory / rundir.SPLIT)]
-    now = [[str(cell) for cell in row] for row in _split_rows(parts)]
+    before = [tuple(row.values()) for row in rundir.read_csv(directory / rundir.SPLIT)]
+    now = [tuple(str(cell) for cell in row) for row in _split_rows(parts)]
     if before != now:
-        changed = [new for new in now if new not in before][:3] if len(now) < 100_000 else []
+        known = set(before)
+        changed = [new for new in now if new not in known][:3]
         message = f"the data are not those of this run: {len(before)} samples then, {len(now)} now"
         if changed:
             message += f"; new or different: {', '.join(row[1] for row in changed)}"

@@ -71,7 +71,8 @@ def row_weights(module: Any, kind: Kind, target: Tensor) -> Tensor:
 
 def by_row(values: Tensor) -> Tensor:
     """Sum everything but the first axis, in float64."""
-    return values.double().reshape(len(values), -1).sum(1)
+    values = values.double()
+    return values.flatten(1).sum(1) if values.ndim > 1 else values
 
 
 def _class_weight(module: Any, target: Tensor) -> float:
