@@ -147,3 +147,68 @@ def test_one_bad_cell_is_told_in_the_singular(tmp_path: Path) -> None:
     assert message.startswith("1 cell is empty")
     ((_, _, message),) = _wrong(_write(tmp_path, "x,y,p\n1,0.5,train\n2,1.5,trian\n"), "y", split_column="p")
     assert message.startswith("1 cell of column 'p' names no split")
+
+
+def _numbers_but_for(strays: dict[int, str], count: int) -> str:
+    return "size,y\n" + "".join(f"{strays.get(row, row * 0.5)},{row % 2}\n" for row in range(1, count + 1))
+
+
+def test_a_few_texts_among_numbers_are_named_by_row_and_make_no_categories(tmp_path: Path) -> None:
+    path = _write(tmp_path, _numbers_but_for({3: "1.5x", 7: "?"}, 20))
+    with pytest.raises(InputError) as caught:
+        Table(path, "y")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("stray-texts", "path")
+    assert finding.message == "column 'size' holds numbers, but '1.5x' in row 3, '?' in row 7"
+    assert "list the column in `categories`" in finding.fix
+    assert Table(path, "y", categories=["size"]).schema.categories == ("size",)
+    assert len(Table(_write(tmp_path, "other,size,y\n1,?,0\n2,1,1\n"), "y", columns=["other"])) == 2
+
+
+def test_ten_of_many_texts_are_named_with_how_many_more(tmp_path: Path) -> None:
+    path = _write(tmp_path, _numbers_but_for(dict.fromkeys(range(1, 13), "bad"), 120))
+    ((_, _, message),) = _wrong(path, "y")
+    assert message.endswith("'bad' in row 10 and 2 more")
+
+
+@pytest.mark.parametrize(("texts", "refused"), [(2, True), (3, False)])
+def test_texts_are_mistakes_where_nine_tenths_of_the_cells_are_numbers(
+    tmp_path: Path, texts: int, refused: bool
+) -> None:
+    path = _write(tmp_path, _numbers_but_for(dict.fromkeys(range(1, texts + 1), "x"), 20))
+    if refused:
+        assert _wrong(path, "y")[0][0] == "stray-texts"
+    else:
+        assert Table(path, "y").schema.categories == ("size",)
+
+
+def test_empty_cells_and_marks_of_missing_ones_do_not_hide_a_text_among_numbers(tmp_path: Path) -> None:
+    path = _write(tmp_path, _numbers_but_for({1: "NA", 2: "", 3: "NA", 4: "oops"}, 20))
+    assert [(code, message) for code, _, message in _wrong(path, "y")] == [
+        ("missing-cells", "1 cell is empty, NaN or infinite: column 'size' (1): row 2"),
+        ("stray-texts", "column 'size' holds numbers, but 'NA' in row 1, 'NA' in row 3, 'oops' in row 4"),
+    ]
+
+
+def test_a_target_of_numbers_with_a_text_is_no_class_unless_said_so(tmp_path: Path) -> None:
+    rows = "".join(f"{row},{'?' if row == 5 else row + 0.5}\n" for row in range(1, 21))
+    path = _write(tmp_path, "x,y\n" + rows)
+    assert _wrong(path, "y") == [("stray-texts", "target", "column 'y' holds numbers, but '?' in row 5")]
+    assert _wrong(path, "y", kind="number") == [("not-a-number", "target", "column 'y' holds texts: '?' in row 5")]
+    assert Table(path, "y", kind="class").schema.target == "class"
+    labels = _write(tmp_path, "x,y\n" + "".join(f"{row},{'X' if row == 5 else row % 9}\n" for row in range(1, 21)))
+    assert Table(labels, "y").schema.target == "class"
+
+
+def test_a_text_in_a_row_to_predict_is_named_with_its_cell(tmp_path: Path) -> None:
+    schema = Schema("table", None, numbers=("size", "rooms"), categories=())
+    frame = pd.DataFrame({"size": ["1.5", "wide", "2"], "rooms": ["3", "4", "5"]})
+    with pytest.raises(InputError) as caught:
+        read_rows({"a.csv": frame}, schema)
+    assert [(finding.where, finding.message) for finding in caught.value.findings] == [
+        ("a.csv", "column 'size' holds texts: 'wide' in row 2"),
+        ("a.csv", "column 'rooms' holds texts: '3' in row 1"),
+    ]
+    empty = pd.DataFrame({"size": [None, None], "rooms": [1, 2]}, dtype=object).astype({"rooms": int})
+    with pytest.raises(InputError, match="2 cells are empty"):
+        read_rows({"a.csv": empty}, schema)

@@ -10,13 +10,18 @@ import numpy as np
 import pandas as pd
 
 from torchwork import catalog
-from torchwork.data.wording import counted
+from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError
 
 Kind = Literal["class", "number"]
 
 # A column of whole floats (1.0, 2.0) with more values than this holds numbers, with fewer, classes.
 MANY = 20
+
+# A column of texts of which at least this share are numbers is one of numbers with mistakes in it.
+_MOST = 0.9
+# What stands for a missing number: pandas takes these as one only where all other cells are numbers.
+_MISSING = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
 
 _PART_OF = {
     "train": "train",
@@ -116,6 +121,47 @@ def bad_cells(frame: pd.DataFrame, columns: Sequence[str], where: str) -> list[F
     return [Finding("missing-cells", "error", where, message, "fill them in, or remove these rows or columns")]
 
 
+def no_numbers(column: pd.Series) -> np.ndarray:
+    """Tell of each cell [N] whether it holds what is no number; an empty one holds nothing.
+
+    >>> no_numbers(pd.Series(["1.5", "x", None])).tolist()
+    [False, True, False]
+    """
+    return (pd.to_numeric(column, errors="coerce").isna() & column.notna()).to_numpy(bool)
+
+
+def said_texts(column: pd.Series) -> str:
+    """Return the first ten cells that are no numbers, each with its row; the first text where all would be numbers.
+
+    >>> said_texts(pd.Series(["1.5", "x", "2"]))
+    "'x' in row 2"
+    """
+    wrong = no_numbers(column)
+    rows = np.flatnonzero(wrong if wrong.any() else column.notna())
+    return named(f"{column.iloc[row]!r} in row {row + 1}" for row in (rows if wrong.any() else rows[:1]).tolist())
+
+
+def holds_stray_texts(column: pd.Series) -> bool:
+    """Tell whether a column holds numbers but for a few texts: 90% of the cells that are not empty.
+
+    >>> holds_stray_texts(pd.Series([*"123456789", "?"])), holds_stray_texts(pd.Series(["1", "2", "b"]))
+    (True, False)
+    """
+    if is_number(column.dtype):
+        return False
+    texts = column[column.notna() & ~column.isin(_MISSING)]
+    return len(texts) > 0 and bool(no_numbers(texts).mean() <= 1 - _MOST + 1e-9)
+
+
+def stray_texts(frame: pd.DataFrame, columns: Sequence[str], where: str, fix: str) -> list[Finding]:
+    """Return a finding for each column that holds numbers but for a few texts, with their rows, counted from 1."""
+    return [
+        Finding("stray-texts", "error", where, f"column {name!r} holds numbers, but {said_texts(frame[name])}", fix)
+        for name in columns
+        if holds_stray_texts(frame[name])
+    ]
+
+
 def texts_of(column: pd.Series) -> np.ndarray:
     """Return a column as texts (object [N]); whole floats without their point, so that 1.0 and 1 are one level."""
     values = column.tolist()
@@ -140,21 +186,29 @@ def targets_of(frame: pd.DataFrame, columns: Sequence[str], kind: Kind | None, w
     """Return the raw targets, classes [N] (whole numbers or texts) or numbers float64 [N, k], and which they are.
 
     Raises:
-        InputError: numbers were asked for and a column holds texts; classes of several columns.
+        InputError: numbers were asked for and a column holds texts; nothing was asked for and it holds numbers with a
+            point but for a few texts; classes of several columns.
     """
+    guessed = kind is None
     if kind is None:
         kind = kind_of(frame[columns[0]]) if len(columns) == 1 else "number"
     if kind == "number":
-        texts = [name for name in columns if not is_number(frame[name].dtype)]
-        if texts:
-            at = pd.to_numeric(frame[texts[0]], errors="coerce").isna().to_numpy().argmax()
-            message = f"column {texts[0]!r} holds texts, as {frame[texts[0]].iloc[at]!r} in row {at + 1}"
-            raise InputError(Finding("not-a-number", "error", where, message, "mend the cell, or say kind: class"))
+        fix = "correct the cells, or say kind: class"
+        findings = [
+            Finding("not-a-number", "error", where, f"column {name!r} holds texts: {said_texts(frame[name])}", fix)
+            for name in columns
+            if not is_number(frame[name].dtype)
+        ]
+        if findings:
+            raise InputError(findings)
         return frame[list(columns)].to_numpy(np.float64), kind
     if len(columns) > 1:
         message = f"{len(columns)} columns are named, and classes stand in one"
         raise InputError(Finding("several-classes", "error", where, message, "name one column, or say kind: number"))
     column = frame[columns[0]]
+    if guessed and holds_stray_texts(column) and kind_of(pd.to_numeric(column[~no_numbers(column)])) == "number":
+        fix = "correct the cells, or say kind: class"
+        raise InputError(stray_texts(frame, columns, where, fix))
     values = texts_of(column)
     whole = is_number(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     if whole and bool((column.to_numpy(np.float64) % 1 == 0).all()):

@@ -14,7 +14,9 @@ from torchwork.data.columns import (
     is_number,
     missing_columns,
     read_csv,
+    said_texts,
     splits_of,
+    stray_texts,
     targets_of,
     texts_of,
 )
@@ -25,7 +27,8 @@ from torchwork.types import Finding, InputError, Schema
 class Table(Rows):
     """Rows of a CSV file: number and category columns as inputs, and a target column.
 
-    A column of texts is one of categories, all others hold numbers (true and false are 1 and 0). ``.tsv`` files are
+    A column of texts is one of categories, all others hold numbers (true and false are 1 and 0). Texts in a column
+    that otherwise holds numbers, at least 90% of its cells, are taken for mistakes. ``.tsv`` files are
     separated by tabs, and a file may be compressed.
 
     Args:
@@ -33,12 +36,12 @@ class Table(Rows):
         target: The target column, or several columns of numbers.
         columns: The input columns; by default all others.
         split_column: A column that says train, val or test, where there is one.
-        categories: Columns of numbers that are to be taken as categories.
+        categories: Columns that are to be taken as categories, whatever they hold.
         kind: Whether the target is a class or a number; guessed where left out: floats are numbers, all else classes.
 
     Raises:
         InputError: a missing file or column, empty, NaN or infinite cells (by row and column), one class only, texts
-            where numbers were asked for.
+            among numbers, or where numbers were asked for.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Table(Rows):
             columns = [name for name in frame.columns if name not in targets and name != split_column]
         used = [*columns, *targets, *([split_column] if split_column else [])]
         findings = bad_cells(frame, used, "path")
+        free = [name for name in columns if name not in (categories or [])]
+        findings += stray_texts(frame, free, "path", "correct the cells, or list the column in `categories`")
         if not columns:
             findings.append(Finding("no-inputs", "error", "columns", "no column is left as an input", "name some"))
         if findings:
@@ -106,10 +111,11 @@ def read_rows(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Rows:
             fix = "give a table with the columns that the model was trained on"
             findings.append(Finding("missing-column", "error", file, said, fix))
             continue
-        texts = [name for name in schema.numbers if not is_number(frame[name].dtype)]
-        if texts:
-            said = f"has texts in {', '.join(map(repr, texts))}"
-            findings.append(Finding("not-a-number", "error", file, said, "the model was trained on numbers there"))
+        fix = "correct the cells: the model was trained on numbers there"
+        for name in schema.numbers:
+            if not is_number(frame[name].dtype) and frame[name].notna().any():
+                said = f"column {name!r} holds texts: {said_texts(frame[name])}"
+                findings.append(Finding("not-a-number", "error", file, said, fix))
         findings += bad_cells(frame, (*schema.numbers, *schema.categories), file)
     if findings:
         raise InputError(findings)
