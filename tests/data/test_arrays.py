@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchwork.data.arrays import Arrays
+from torchwork.data.arrays import Arrays, as_inputs
 from torchwork.data.idx import OFFICIAL, read_idx
 from torchwork.types import InputError
 
@@ -182,3 +182,20 @@ def test_what_is_wrong_with_arrays_is_said(tmp_path: Path) -> None:
     assert _code(lambda: Arrays(path)) == ("unreadable-arrays", "path")
     Path(path).write_bytes(b"hello")
     assert _code(lambda: Arrays(path)) == ("unreadable-arrays", "path")
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 3, 4, 4), (2, 4, 4, 3), (2, 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int64])
+def test_read_only_arrays_are_copied_without_a_warning_and_others_shared(
+    shape: tuple[int, ...], dtype: type[np.generic]
+) -> None:
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    locked = np.frombuffer(array.tobytes(), dtype).reshape(shape)
+    for whole in (False, True):
+        expected, is_image = as_inputs(array, whole=whole)
+        found, same = as_inputs(locked, whole=whole)  # a warning is an error in tests
+        assert is_image == same
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        assert not np.shares_memory(found.numpy(), locked)
+    if dtype in (np.float32, np.float64):
+        assert np.shares_memory(as_inputs(array)[0].numpy(), array)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from torchwork import catalog
@@ -170,10 +171,10 @@ def as_inputs(x: np.ndarray, *, whole: bool = False) -> tuple[torch.Tensor, bool
     torch.Size([2, 1, 28, 28])
     """
     if x.dtype == np.uint8 and x.ndim == 3:
-        return torch.from_numpy(np.ascontiguousarray(x[:, None])), True
+        return _tensor(x[:, None]), True
     if x.dtype == np.uint8 and x.ndim == 4 and (x.shape[1] in (1, 3) or x.shape[3] in (1, 3)):
         channels_last = x.shape[3] in (1, 3)
-        return torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2) if channels_last else x)), True
+        return _tensor(x.transpose(0, 3, 1, 2) if channels_last else x), True
     if x.dtype.kind not in "fiub":
         message = f"the inputs are {x.dtype}, not numbers"
         raise InputError(Finding("not-a-number", "error", "inputs", message))
@@ -183,8 +184,14 @@ def as_inputs(x: np.ndarray, *, whole: bool = False) -> tuple[torch.Tensor, bool
             shown = ", ".join(f"sample {place + 1}" for place in bad[:10]) + (" …" if len(bad) > 10 else "")
             message = f"{counted(len(bad), 'input has', 'inputs have')} NaN or infinite numbers: {shown}"
             raise InputError(Finding("missing-cells", "error", "inputs", message, "mend or remove them"))
-        return torch.from_numpy(np.ascontiguousarray(x, np.float64 if x.dtype == np.float64 else np.float32)), False
-    return torch.from_numpy(np.ascontiguousarray(x, np.int64 if whole else np.float32)), False
+        return _tensor(x, np.float64 if x.dtype == np.float64 else np.float32), False
+    return _tensor(x, np.int64 if whole else np.float32), False
+
+
+def _tensor(x: np.ndarray, dtype: npt.DTypeLike | None = None) -> torch.Tensor:
+    """Return a tensor that shares the array's memory where it can; torch takes none that must not be written to."""
+    array = np.ascontiguousarray(x, dtype)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _targets(y: np.ndarray, kind: Kind | None) -> tuple[np.ndarray, Kind]:

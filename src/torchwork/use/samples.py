@@ -55,8 +55,7 @@ def _open_array(array: np.ndarray, facts: Mapping[str, Any]) -> Source:
             raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
         schema = Schema("table", None, numbers=tuple(facts["numbers"]))
         return Rows(np.asarray(array, np.float64), np.empty((len(array), 0), object), None, schema)
-    # torch warns of an array that it must not write to, as np.frombuffer and memory maps give them
-    tensor, is_image = as_inputs(array if array.flags.writeable else array.copy())
+    tensor, is_image = as_inputs(array)
     if is_image != (facts["inputs"] == "image"):
         expected = "uint8 images [N, C, H, W] or [N, H, W]" if facts["inputs"] == "image" else "numbers"
         message = f"got {array.dtype} {list(array.shape)}"
