@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,35 @@ def test_arrays_by_name_or_the_only_one(tmp_path: Path) -> None:
     files = [tmp_path / "a.npz", tmp_path / "b.npy"]
     source = open_for_prediction(files, ARRAY, {"name": "Arrays", "inputs": "data"})
     np.testing.assert_array_equal(source.read(np.arange(4), epoch=0)[0].numpy(), np.concatenate([x, x]))
+
+
+def _write_idx(path: Path, array: np.ndarray, packed: bool) -> Path:
+    content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte", "new", "new.idx"])
+def test_idx_files_are_read_gzipped_or_not_whatever_their_names(tmp_path: Path, name: str, packed: bool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 7, 5), np.uint8)
+    file = _write_idx(tmp_path / (name + (".gz" if packed else "")), images, packed)
+    np.savez(tmp_path / "a.npz", x=images)
+    source = open_for_prediction(
+        [file, tmp_path / "a.npz"], IMAGES | {"input_shape": [1, 7, 5]}, {"name": "Arrays", "path": "mnist"}
+    )
+    np.testing.assert_array_equal(source.read(np.arange(6), epoch=0)[0].numpy()[:, 0], np.concatenate([images] * 2))
+    assert source.name(2) == f"{file} sample 3"
+
+
+def test_idx_files_of_labels_and_damaged_ones_are_refused(tmp_path: Path) -> None:
+    labels = _write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(3, np.uint8), packed=False)
+    assert _code([labels], IMAGES, "Arrays") == "wrong-files"
+    cut = tmp_path / "t10k-images-idx3-ubyte.gz"
+    cut.write_bytes(_write_idx(cut, np.zeros((3, 7, 5), np.uint8), packed=True).read_bytes()[:-9])
+    assert _code([cut], IMAGES, "Arrays") == "bad-idx"
+    rows = _write_idx(tmp_path / "rows.idx", np.zeros((3, 4), np.uint8), packed=False)
+    assert len(open_for_prediction([rows], ARRAY, {"name": "Arrays"})) == 3
 
 
 def _code(files: list[Path], data: dict[str, Any], name: str) -> str:

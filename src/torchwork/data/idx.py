@@ -30,6 +30,18 @@ def is_idx(path: Path) -> bool:
     return name.endswith((".idx", "-ubyte", ".idx3-ubyte", ".idx1-ubyte")) or "-idx" in name
 
 
+def begins_as_idx(path: Path) -> bool:
+    """Tell by its first bytes whether a file, gzipped or not, is in IDX format, whatever its name."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as content:
+            first = content.read(4)
+    except (OSError, EOFError):
+        return False
+    return len(first) == 4 and first[:2] == b"\0\0" and first[2] in _TYPES
+
+
 def read_idx(path: Path, where: str = "path") -> np.ndarray:
     """Return the array of an IDX file, gzipped or not, in the machine's byte order.
 

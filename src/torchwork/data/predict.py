@@ -8,23 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from torchwork.data import idx
 from torchwork.data.decode import Mode, is_image
 from torchwork.data.files import ImageFiles
 from torchwork.data.memory import InMemory
 from torchwork.types import Finding, InputError, Schema, Source
 
+_NUMPY = (".npz", ".npy")
 _EXPECTED = {
-    "image": "image files, or an .npz file with uint8 images",
+    "image": "image files, or .npz or IDX files with uint8 images",
     "table": "CSV files with the columns that it was trained on",
-    "array": ".npz or .npy files",
+    "array": ".npz, .npy or IDX files",
 }
 
 
 def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Source:
     """Open files for a trained model as one source without targets.
 
-    Image files become images in the mode of the training data, CSV files table rows, and ``.npz`` or ``.npy`` files
-    arrays. All files must be of one kind.
+    Image files become images in the mode of the training data, CSV files table rows, and ``.npz``, ``.npy`` or
+    IDX files (gzipped or not) arrays. All files must be of one kind.
 
     Args:
         files: The files, in the order of the predictions.
@@ -47,7 +49,7 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
                 for file in lost
             ]
         )
-    arrays = all(file.suffix in (".npz", ".npy") for file in files)
+    arrays = all(file.suffix in _NUMPY or _is_idx(file) for file in files)
     fits = {
         "image": arrays or all(is_image(file) for file in files),
         "table": all(".csv" in file.suffixes or ".tsv" in file.suffixes for file in files),
@@ -62,6 +64,10 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
     if arrays:
         return _arrays(files, kind, source_spec)
     return ImageFiles(files, [str(file) for file in files], None, Schema("image", None), mode=_mode(data, source_spec))
+
+
+def _is_idx(file: Path) -> bool:
+    return not is_image(file) and (idx.is_idx(file) or idx.begins_as_idx(file))
 
 
 def _mode(data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Mode:
@@ -85,7 +91,7 @@ def _arrays(files: Sequence[Path], kind: str, source_spec: Mapping[str, Any]) ->
     wanted = source_spec.get("inputs", "x") if source_spec["name"] == "Arrays" else "x"
     found, names = [], []
     for file in files:
-        arrays = read_npz(file, str(file))
+        arrays = read_npz(file, str(file)) if file.suffix in _NUMPY else {wanted: idx.read_idx(file, str(file))}
         name = next(iter(arrays)) if len(arrays) == 1 else wanted
         if name not in arrays:
             message = f"has no array {name!r}"
