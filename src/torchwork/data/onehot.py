@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError
 
 
@@ -59,7 +60,8 @@ class OneHot:
 
     def __repr__(self) -> str:
         total = sum(map(len, self.levels.values()))
-        return f"OneHot({len(self.levels)} category columns, {total} levels, unknown: {self.unknown})"
+        columns = counted(len(self.levels), "category column", "category columns")
+        return f"OneHot({columns}, {counted(total, 'level', 'levels')}, unknown: {self.unknown})"
 
 
 def _unknown_level(column: str, missing: list[str], levels: list[str]) -> Finding:

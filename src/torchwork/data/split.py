@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from torchwork import rng
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError, Source
 
 PARTS = ("train", "val", "test")
@@ -43,7 +44,7 @@ def split(source: Source, spec: Mapping[str, Any], seed: int, where: str = "data
     empty = [part for part in PARTS if shares[part] > 0 and len(parts.get(part, ())) == 0]
     if empty:
         total = len(source)
-        message = f"{total} samples split {by} leave nothing for {' and '.join(empty)}"
+        message = f"{counted(total, 'sample', 'samples')} split {by} leave nothing for {' and '.join(empty)}"
         fix = "give that part 0, or a larger fraction" + (", or by: random" if by == "stratified" else "")
         raise InputError(Finding("empty-split", "error", where, message, fix))
     return {part: np.sort(parts[part]).astype(np.int64) for part in PARTS if len(parts.get(part, ()))}

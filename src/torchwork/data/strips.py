@@ -12,6 +12,7 @@ from torch.nn import functional
 from torchwork import rng
 from torchwork.data.builtin import Digits
 from torchwork.data.memory import InMemory
+from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError, Schema
 
 # A digit is pasted in a square of this many pixels a side, smaller only where the canvas leaves no room.
@@ -109,10 +110,11 @@ def _check(counts: dict[str, int], least: int, most: int, largest: int, canvas: 
         findings.append(Finding("wrong-value", "error", "max_digits", message, fix))
     if min(counts.values()) < 1:
         said = ", ".join(f"{part} {count}" for part, count in counts.items())
-        message = f"{sum(counts.values())} strips are shared out as {said}"
+        message = f"{counted(sum(counts.values()), 'strip is', 'strips are')} shared out as {said}"
         findings.append(Finding("empty-split", "error", "num_strips", message, "leave each at least one"))
     if not findings and largest < _LEAST_LEGIBLE:
-        message = f"{most} digits on {canvas[0]}×{canvas[1]} pixels get {largest} pixels each"
+        message = f"on {canvas[0]}×{canvas[1]} pixels {counted(most, 'digit gets', 'digits get')} "
+        message += f"{counted(largest, 'pixel', 'pixels')} each"
         fix = f"give height and width room for {_LEAST_LEGIBLE} at least, better {SMALLEST} to {LARGEST}"
         findings.append(Finding("no-room", "error", "width", message, fix))
     if findings:
