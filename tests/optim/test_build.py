@@ -143,6 +143,45 @@ def test_patterns_that_match_nothing_come_too_late_or_are_frozen_are_each_named(
         ({"name": "Adam", "groups": [{"match": []}]}, [("wrong-type", "optimizer.groups[0].match")]),
         ({"name": "Adam", "groups": [{"match": "fc*", "lr": -1}]}, [("bad-value", "optimizer.groups[0].lr")]),
         ({"name": "Adam", "groups": [{"match": "fc*", "mat": 1}]}, [("unknown-option", "optimizer.groups[0].mat")]),
+        (
+            {"name": "SGD", "lr": -1, "momentun": 0.9, "nesterov": True},
+            [("unknown-option", "optimizer.momentun"), ("bad-value", "optimizer.lr")],
+        ),
+        (
+            {"name": "Adam", "lr": -1, "eps": "a", "groups": [{"match": "no", "lr": -2}, {"match": "fc*", "wd": 1}]},
+            [
+                ("wrong-type", "optimizer.eps"),
+                ("bad-value", "optimizer.lr"),
+                ("no-match", "optimizer.groups[0].match"),
+                ("bad-value", "optimizer.groups[0].lr"),
+                ("unknown-option", "optimizer.groups[1].wd"),
+            ],
+        ),
+        (
+            {"name": "Adam", "groups": [{"match": "fc*", "wd": 1, "lr": -1}, {"match": "conv1.*", "betas": [2, 0.9]}]},
+            [
+                ("unknown-option", "optimizer.groups[0].wd"),
+                ("bad-value", "optimizer.groups[0].lr"),
+                ("bad-value", "optimizer.groups[1].betas"),
+            ],
+        ),
+        (
+            {"name": "Adam", "lr": -1, "groups": [{"lr": -2}, {"match": "conv2.*"}]},
+            [
+                ("bad-value", "optimizer.lr"),
+                ("missing-option", "optimizer.groups[0]"),
+                ("no-match", "optimizer.groups[1].match"),
+                ("bad-value", "optimizer.groups[0].lr"),
+            ],
+        ),
+        (
+            [{"name": "SGD", "lr": -1}, {"name": "Adam", "eps": -1}],
+            [
+                ("missing-option", "optimizer[0].match"),
+                ("bad-value", "optimizer[0].lr"),
+                ("bad-value", "optimizer[1].eps"),
+            ],
+        ),
         ({"name": "Adam", "capturable": True}, [("torch-refuses", "optimizer")]),
         ({"name": "LBFGS", "line_search_fn": "armijo"}, [("torch-refuses", "optimizer")]),
         (

@@ -288,7 +288,19 @@ def test_several_optimizers_follow_one_schedule_each_with_its_own_lists():
     [
         ({"name": "StepLr", "step_size": 1}, "schedule.name", "'StepLR'"),
         ({"name": "StepLR"}, "schedule", "needs 'step_size'"),
-        ({"name": "StepLR", "step_size": 0}, "schedule", "ZeroDivisionError"),
+        ({"name": "StepLR", "step_size": 0}, "schedule.step_size", "got 0; expected 1 epoch or more"),
+        ({"name": "StepLR", "step_size": -2, "every": "step"}, "schedule.step_size", "expected 1 step or more"),
+        ({"name": "CosineAnnealingLR", "T_max": 0}, "schedule.T_max", "got 0; expected 1 epoch or more"),
+        (
+            {"name": "CyclicLR", "base_lr": 0.1, "max_lr": 1.0, "step_size_up": 0, "cycle_momentum": False},
+            "schedule.step_size_up",
+            "got 0; expected 1 step or more",
+        ),
+        (
+            {"name": "ChainedScheduler", "schedulers": [{"name": "StepLR", "step_size": 0}]},
+            "schedule.schedulers[0].step_size",
+            "got 0",
+        ),
         ({"name": "StepLR", "step_size": True}, "schedule.step_size", "whole number"),
         ({"name": "StepLR", "step_size": 1, "last_epoch": 4}, "schedule.last_epoch", "resumed"),
         ({"name": "StepLR", "step_size": 1, "every": "day"}, "schedule.every", "epoch or step"),
@@ -338,6 +350,12 @@ def test_wrong_schedules_are_refused_before_training(spec, where, said):
         schedule.build(spec, optimizer, epochs=3, steps_per_epoch=4)
     assert [finding.where for finding in caught.value.findings] == [where]
     assert said in str(caught.value)
+
+
+def test_a_length_of_zero_is_named_beside_an_unknown_option():
+    with pytest.raises(InputError) as caught:
+        schedule.build({"name": "StepLR", "step_size": 0, "gama": 0.1}, one_group(), epochs=3, steps_per_epoch=4)
+    assert {finding.where for finding in caught.value.findings} == {"schedule.step_size", "schedule.gama"}
 
 
 def test_all_mistakes_come_at_once():

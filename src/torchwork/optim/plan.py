@@ -85,9 +85,10 @@ def _several(
             message = "an optimizer of a list needs the parameters that are its own"
             findings.append(Finding("missing-option", "error", at, message, "add match: a pattern, or a list of them"))
         claims.append(claim)
-    if findings:
-        return [], findings
-    shares, left, findings = share(claims, trainable, closed=closed)
+    shares, left, wrong = share(claims, trainable, closed=closed)
+    if findings:  # nobody's parameters are known: each optimizer is checked against all of them
+        shares, left, wrong = [list(trainable) for _ in specs], [], []
+    findings += wrong
     if left:
         message = f"no optimizer has {listed(left)}"
         findings.append(Finding("no-owner", "error", where, message, "leave `match` out of the last, or freeze them"))
@@ -113,24 +114,31 @@ def _part(
         return None, error.findings
     given = {name: value for name, value in spec.items() if name not in _OURS}
     findings = options.check(component, given, where)
-    common = {} if findings else options.ready(component, given)
+    common = _sound(component, given, findings, where)
     known = spec["name"] in OPTIMIZERS
-    if known and not findings:
-        findings = value_findings(component, {}, common, where)
+    if known:
+        findings += value_findings(component, {}, common, where, whole=not findings)
+    base = common if not findings else {}
     groups, wrong = _groups(spec.get("groups"), names, closed, where)
     findings += wrong
     finished = []
     for group in groups:
         wrong = _group_findings(component, group)
-        own = {} if wrong else options.ready(component, group.options)
-        if known and not findings and not wrong:
-            wrong = value_findings(component, common, own, group.where)
+        own = _sound(component, group.options, wrong, group.where)
+        if known:
+            wrong += value_findings(component, base, own, group.where, whole=base is common and not wrong)
         findings += wrong
         finished.append(group._replace(options=own))
     if len(finished) == 1 and finished[0].match is None and "match" in spec:
         claim, _ = read_match(spec["match"], where)
         finished = [finished[0]._replace(match=", ".join(claim.patterns))]
     return Part(where, spec["name"], component, common, finished), findings
+
+
+def _sound(component: Any, given: Spec, findings: Sequence[Finding], where: str) -> dict[str, Any]:
+    """Return the options that nothing was found against, as the constructor wants them."""
+    told = {finding.where for finding in findings}
+    return options.ready(component, {name: value for name, value in given.items() if f"{where}.{name}" not in told})
 
 
 def _groups(
@@ -150,14 +158,14 @@ def _groups(
         at = f"{where}.groups[{index}]"
         if "match" not in group:
             fix = "add match: a pattern of parameter names, or a list of them"
+            claims.append(Claim(at, ()))
             findings.append(Finding("missing-option", "error", at, "a group needs 'match'", fix))
             continue
         claim, wrong = read_match(group["match"], f"{at}.match")
         claims.append(claim)
         findings += wrong
-    if findings:
-        return [], findings
-    shares, left, findings = share(claims, names, closed=closed)
+    shares, left, wrong = share(claims, names, closed=closed)
+    findings += wrong
     groups = [
         Group(f"{where}.groups[{i}]", ", ".join(claim.patterns), mine, {k: v for k, v in own.items() if k != "match"})
         for i, (claim, mine, own) in enumerate(zip(claims, shares, given, strict=True))
@@ -180,11 +188,15 @@ def _group_findings(component: Any, group: Group) -> list[Finding]:
     return findings
 
 
-def value_findings(component: Any, common: Spec, given: Spec, where: str) -> list[Finding]:
+def value_findings(component: Any, common: Spec, given: Spec, where: str, *, whole: bool = True) -> list[Finding]:
     """Let torch's own constructor judge the values, each alone, so that every mistake is found with its path.
 
-    torch checks the options of the optimizer only; those of a group are put in their place here.
+    torch checks the options of the optimizer only; those of a group are put in their place here. Where the options are
+    not the whole of what the user wrote, those that are true or false are passed over: what they need of others
+    (Nesterov's momentum) may stand in a misspelt one.
     """
+    if not whole:
+        given = {name: value for name, value in given.items() if not isinstance(value, bool)}
     if not given or (said := _refusal(component, {**common, **given})) is None:
         return []
     findings = []
@@ -192,7 +204,7 @@ def value_findings(component: Any, common: Spec, given: Spec, where: str) -> lis
         alone = _refusal(component, {**common, name: value})
         if alone is not None:
             findings.append(_value_finding(f"{where}.{name}", f"got {value!r}: {alone}"))
-    return findings or [_value_finding(where, said)]
+    return findings or ([_value_finding(where, said)] if whole else [])
 
 
 def _value_finding(where: str, message: str) -> Finding:

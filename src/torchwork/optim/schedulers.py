@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -19,6 +19,8 @@ from torchwork.types import Finding, InputError
 _BY_STEP = ("OneCycleLR", "CyclicLR")
 _OURS = ("name", "every", "warmup_steps", "schedulers")
 _FUNCTIONS = ("lr_lambda", "scale_fn")
+# torch divides by these and looks at none of them
+_DIVISORS = ("step_size", "T_max", "step_size_up")
 # lists of these have an item for each group
 _BY_GROUP = ("lr_lambda", "max_lr", "base_lr", "min_lr", "base_momentum", "max_momentum")
 # a schedule is tried before training for so many steps at most, which takes milliseconds
@@ -83,6 +85,8 @@ def _plan(
     functions = [name for name in _FUNCTIONS if name in given]
     others = {name: value for name, value in given.items() if name not in functions}
     findings = options.check(component, others, where, (*supplied, *functions))
+    if spec["name"] in SCHEDULES:
+        findings += _length_findings(others, {finding.where for finding in findings}, every, where)
     for name in functions:
         given[name], wrong = _function(given[name], f"{where}.{name}")
         findings += wrong
@@ -103,6 +107,14 @@ def _plan(
 def _lengths(component: Any, given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the options that the run's length can fill in."""
     return ("T_max",) if "T_max" in catalog.parameters(component) and "T_max" not in given else ()
+
+
+def _length_findings(given: Mapping[str, Any], told: Collection[str], every: str, where: str) -> list[Finding]:
+    return [
+        Finding("bad-value", "error", f"{where}.{name}", f"got {given[name]!r}", f"expected 1 {every} or more")
+        for name in _DIVISORS
+        if name in given and f"{where}.{name}" not in told and given[name] < 1
+    ]
 
 
 def _fill_lengths(
@@ -256,7 +268,5 @@ def _refused(plan: Plan, error: Exception) -> Finding:
     fix = "see torch.optim.lr_scheduler for what is allowed"
     if "cycle_momentum" in str(error):
         fix = "set cycle_momentum: false, or choose an optimizer with momentum or betas"
-    elif isinstance(error, ZeroDivisionError):
-        fix = "lengths must be above 0"
     said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     return Finding("bad-value", "error", where, f"{plan.component.__name__}: {said}", fix)
