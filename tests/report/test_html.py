@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from report.made_run import classification, regression
+from report.made_run import classification, ranking, regression
 from torchwork import rundir
-from torchwork.report import facts, html
+from torchwork.report import facts, html, summary
 from torchwork.training.loop import improves
 from torchwork.types import InputError
 
@@ -84,6 +84,45 @@ def test_report_of_a_regression_draws_predicted_against_true_and_no_classes(tmp_
         "curves.svg",
         "predicted_against_true-test.svg",
     ]
+
+
+def test_report_of_a_ranking_never_puts_scores_and_true_values_on_one_scale(tmp_path):
+    directory = ranking(tmp_path / "run")
+    page = _page(directory)
+    assert "Score against true" in page.words
+    assert "Predicted against true" not in page.words
+    assert "On the line the prediction is right" not in page.text
+    assert sorted(path.name for path in (directory / "plots").iterdir()) == [
+        "curves.svg",
+        "score_against_true-test.svg",
+    ]
+    assert "kendall tau" in page.text
+
+
+def test_report_of_vectors_says_what_a_prediction_is(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    content = rundir.read_json(directory / rundir.DATA)
+    rundir.write_json(directory / rundir.DATA, {**content, "task": "embedding"})
+    assert "what it was taken for, the class of the nearest other sample" in _page(directory).text
+
+
+def test_report_of_sequences_counts_symbols(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    content = rundir.read_json(directory / rundir.DATA)
+    rundir.write_json(directory / rundir.DATA, {**content, "task": "sequence"})
+    page = _page(directory)
+    assert "Symbols in the targets" in page.text
+    assert "of 3 symbols" in page.text
+    assert "Samples by class" not in page.text
+    assert "Confusion matrix" not in page.words
+
+
+def test_metrics_of_single_classes_are_no_headlines(tmp_path):
+    directory = classification(tmp_path / "run", CLASSES)
+    figures = {"loss": 0.5, "lrap": 0.9, "roc_auc/cat": 0.8, "roc_auc": 0.85}
+    rundir.write_json(directory / rundir.METRICS, {"test": figures})
+    found = [headline.name for headline in summary.headlines(facts.read(directory))]
+    assert found[:4] == ["lrap", "roc auc", "loss", "best epoch"]
 
 
 def test_report_of_several_outputs_names_each(tmp_path):

@@ -10,7 +10,7 @@ from torchwork.report.facts import Facts
 from torchwork.report.plots import svg
 from torchwork.report.plots.confusion import confusion_matrix
 from torchwork.report.plots.history import curves
-from torchwork.report.plots.residuals import predicted_against_true
+from torchwork.report.plots.residuals import predicted_against_true, score_against_true
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,15 @@ def draw(facts: Facts) -> list[Drawing]:
         )
         drawings.append(_saved(facts, "curves", "Training", caption, figure))
     shown = facts.shown
-    if shown is not None and shown.names:
+    task = facts.data.get("task")
+    if shown is not None and shown.names and task == "ranking":
+        figure = score_against_true(shown.target, shown.prediction)
+        caption = (
+            f"Each point is one of the {len(shown):,} {shown.split} samples. Only the order of the scores was learned, "
+            "not their scale: the more steadily they rise with the true value, the better."
+        )
+        drawings.append(_saved(facts, f"score_against_true-{shown.split}", "Score against true", caption, figure))
+    elif shown is not None and shown.names:
         figure = predicted_against_true(shown.target, shown.prediction, names=shown.names)
         caption = f"Each point is one of the {len(shown):,} {shown.split} samples. On the line the prediction is right."
         drawings.append(
@@ -47,9 +55,11 @@ def draw(facts: Facts) -> list[Drawing]:
         )
     elif shown is not None:
         figure = confusion_matrix(shown.target, shown.prediction, tables.classes(facts, shown))
+        nearest = ", the class of the nearest other sample" if task == "embedding" else ""
         caption = (
-            f"The {len(shown):,} {shown.split} samples: each row is a true class, each column what it was taken for, "
-            "and a share is that of its row. The stronger a colour, the larger the share; blue is right, orange wrong."
+            f"The {len(shown):,} {shown.split} samples: each row is a true class, each column what it was taken for"
+            f"{nearest}, and a share is that of its row. The stronger a colour, the larger the share; "
+            "blue is right, orange wrong."
         )
         drawings.append(_saved(facts, f"confusion_matrix-{shown.split}", "Confusion matrix", caption, figure))
     return drawings

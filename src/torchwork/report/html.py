@@ -58,6 +58,7 @@ def render(facts: Facts, plots: list[Drawing]) -> str:
         class_rows_left_out=max(0, len(class_rows) - tables.MOST_ROWS),
         confusions=tables.confusions(classified) if classified else [],
         class_counts=tables.class_counts(facts),
+        task=facts.data.get("task"),
         most_rows=tables.MOST_ROWS,
         data_rows=_data_rows(facts),
         environment_rows=tables.flat(facts.environment),

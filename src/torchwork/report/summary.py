@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 from torchwork.report.facts import Facts
 from torchwork.report.tables import duration, figure
 
-_LEADING = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc", "mae", "rmse", "r2")
+_LEADING = (
+    *("accuracy", "balanced_accuracy", "f1_macro"),
+    *("lrap", "map_at_r", "recall_at_1", "roc_auc"),
+    *("kendall_tau", "character_error_rate", "poisson_deviance"),
+    *("mae", "rmse", "r2"),
+)
 
 
 class Headline(NamedTuple):
@@ -68,10 +73,13 @@ def sentences(facts: Facts) -> list[str]:
 
 
 def _leading(facts: Facts, split: str) -> list[tuple[str, Any]]:
-    """Return the four metrics of a split that say most, the others only where these are not there."""
+    """Return the four metrics of a split that say most, the others only where these are not there.
+
+    Metrics of one class or one target, as ``recall/cat``, are none of them.
+    """
     metrics = facts.metrics[split]
     names = [name for name in _LEADING if name in metrics]
-    names += [name for name in metrics if name not in _LEADING and name != "loss"]
+    names += [name for name in metrics if name not in _LEADING and name != "loss" and "/" not in name]
     return [(name, metrics[name]) for name in [*names, *(["loss"] if "loss" in metrics else [])][:4]]
 
 
@@ -81,7 +89,8 @@ def _what(facts: Facts) -> str:
     sizes = {split: _size(facts, split) for split in _section(facts.data, "num_samples")}
     counted = _listed([f"{size:,} {split}" for split, size in sizes.items()])
     kinds = facts.data.get("classes")
-    classes = f" of {len(kinds):,} classes" if kinds else ""
+    called = "symbols" if facts.data.get("task") == "sequence" else "classes"
+    classes = f" of {len(kinds):,} {called}" if kinds else ""
     samples = f" ({counted} samples{classes})" if counted else ""
     return f"{model} was trained{f' on {source}' if source else ''}{samples}."
 

@@ -1,4 +1,4 @@
-"""Predicted against true numbers, and what is left over."""
+"""Predicted against true numbers, and what is left over; scores against what they should put in order."""
 
 from __future__ import annotations
 
@@ -50,6 +50,30 @@ def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str]
             _residuals(below, x, y)
             said = _title(names, output, num, int((~finite).sum()), true.shape[1] - num)
             style.plain([above.set_title(said)])
+    return figure
+
+
+def score_against_true(target: Any, prediction: Any) -> Figure:
+    """Draw the score of each sample over its true value: two scales, so without a line on which they would be equal.
+
+    Args:
+        target: The true numbers, [N] or [N, 1].
+        prediction: The scores, of the same shape.
+
+    >>> score_against_true([10.0, 20.0], [-1.0, 1.0]).axes[0].get_ylabel()
+    'score'
+    """
+    true, score = (np.asarray(values, np.float64).reshape(-1) for values in (target, prediction))
+    if true.shape != score.shape:
+        raise ValueError(f"target has {len(true)} numbers and prediction {len(score)}; they must be equal")
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        finite = np.isfinite(true) & np.isfinite(score)
+        _points(axes, true[finite], score[finite])
+        axes.set_xlabel("true")
+        axes.set_ylabel("score")
+        style.plain([axes.set_title(_title((), 0, 1, int((~finite).sum()), 0))])
     return figure
 
 
