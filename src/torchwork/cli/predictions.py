@@ -12,6 +12,7 @@ from torchwork.cli import layout
 from torchwork.types import Finding, InputError
 
 _MOST_ON_A_TERMINAL = 50
+_MOST_COLUMNS = 8
 
 
 def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
@@ -91,13 +92,17 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _print(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    shown = [index for index, name in enumerate(header) if not name.startswith("score_")]
+    """Print the table without scores; of a vector's numbers only the first, as the file holds them all."""
+    told = [index for index, name in enumerate(header) if not name.startswith("score_")]
+    shown = told[: _MOST_COLUMNS + 1]
     most = _MOST_ON_A_TERMINAL if sys.stdout.isatty() else len(rows)
     names = [header[index] for index in shown]
     cells = [[_cell(row[index]) for index in shown] for row in rows[:most]]
     layout.table(names, cells, right=[name for name in names if name != "name"])
     if len(rows) > most:
         print(f"... and {len(rows) - most:,} more")
+    if len(told) > len(shown):
+        print(f"... and {len(told) - len(shown):,} more columns")
 
 
 def _cell(value: Any) -> str:

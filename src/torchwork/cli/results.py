@@ -41,14 +41,15 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float | str]]) -> None:
 
 
 def _print_report(run: Path, split: str) -> None:
-    """Print scikit-learn's table of classes, where there are classes and they are not too many to read."""
+    """Print scikit-learn's table of classes, where each sample has one and they are not too many to read."""
     data = rundir.read_json(run / rundir.DATA)
     classes = data.get("classes")
-    if not classes or len(classes) > 100:
+    if not classes or len(classes) > 100 or data.get("task") == "sequence":
         return
     from torchwork.metrics import final
 
-    layout.title(f"{split}: {data['num_samples'][split]:,} samples")
+    taken = ", each taken for the class of the nearest other one" if data.get("task") == "embedding" else ""
+    layout.title(f"{split}: {data['num_samples'][split]:,} samples{taken}")
     print(final.classification_report(run / rundir.predictions(split), classes).rstrip())
 
 
