@@ -197,6 +197,13 @@ def test_list_shows_options_and_defaults_but_not_what_is_not_the_users(torchwork
     assert "reduction" not in torchwork("list", "losses").out
 
 
+def test_list_says_in_words_what_a_layer_is_and_keeps_private_options_out(torchwork):
+    layers = torchwork("list", "layers").out
+    assert "LSTM: Apply a multi-layer" in layers or "LSTM: Applies a multi-layer" in layers
+    assert "__init__" not in layers
+    assert not any(option.startswith("_") for line in layers.splitlines() for option in line.strip().split(", "))
+
+
 def test_the_schema_holds_the_options_of_every_component(torchwork):
     done = torchwork("schema")
     assert done.code == 0

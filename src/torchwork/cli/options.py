@@ -83,11 +83,16 @@ def _describe(kind: str, name: str) -> Described:
     component = catalog.load(name, components.names(kind), kind, kind)
     known = catalog.parameters(component)
     aside = _NOT_THE_USERS.get(kind, ())
-    plain = [p for p in known.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    plain = [p for p in known.values() if _is_named(p)]
     options = [Option(p.name, p.annotation, p.default) for p in plain if p.name not in aside]
     follows = [Option(p.name, p.annotation, p.default) for p in plain if p.name in aside and p.name in _SETTABLE]
     free = any(p.kind is p.VAR_KEYWORD for p in known.values())
     return Described(name, one_line(component), (*options, *_ours(kind)), tuple(follows), free)
+
+
+def _is_named(parameter: inspect.Parameter) -> bool:
+    named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    return named and not parameter.name.startswith("_")
 
 
 def one_line(component: Any) -> str:
@@ -96,7 +101,10 @@ def one_line(component: Any) -> str:
     >>> one_line(type("A", (), {"__doc__": "Fill the :class:`~torch.Tensor` with\\n  ``1``. And more."}))
     'Fill the Tensor with 1.'
     """
-    text = inspect.cleandoc(component.__doc__ or "").split("\n\n")[0]
+    paragraphs = inspect.cleandoc(component.__doc__ or "").split("\n\n")
+    text = next(
+        (said for said in paragraphs if not said.startswith("__init__(")), ""
+    )  # torch's LSTM opens with its own
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?([^`<]*?)(?:\s*<[^`]*>)?`", r"\1", text)
     text = re.sub(r"\\[a-z]+\{([^}]*)\}", r"\1", text)
     text = " ".join(text.replace("`", "").split())
