@@ -192,6 +192,13 @@ def test_a_gradient_of_exactly_zero_is_a_finding() -> None:
     assert found == {"0.weight", "0.bias", "2.weight"}
 
 
+def test_a_last_bias_that_cancels_between_two_outputs_is_told_so() -> None:
+    model = nn.Linear(4, 1)
+    x = torch.randn(8, 2, 4)
+    found = measure(model, lambda net: (net(x)[:, 0] - net(x)[:, 1]).sum()).findings
+    assert [(finding.where, "a last bias cancels" in finding.fix) for finding in found] == [("bias", True)]
+
+
 def test_measuring_leaves_no_trace() -> None:
     model = nn.Sequential(nn.Linear(10, 10), nn.BatchNorm1d(10), nn.Dropout(), nn.Linear(10, 10)).train()
     for parameter in model.parameters():

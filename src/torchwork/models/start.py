@@ -138,7 +138,10 @@ def _gradient_findings(name: str, gradient: Tensor | None) -> list[Finding]:
         return [Finding("no-gradient", "warning", name, message, "use it in forward, or freeze it")]
     if not bool(gradient.any()):
         message = "gets a gradient of exactly 0 from this batch: nothing that follows passes any on"
-        return [Finding("zero-gradient", "warning", name, message, "look at the start values and activations after it")]
+        fix = "look at the start values and activations after it"
+        if name.endswith("bias"):
+            fix += "; where the loss compares two outputs, as of a pair, a last bias cancels and may be left out"
+        return [Finding("zero-gradient", "warning", name, message, fix)]
     return []
 
 

@@ -49,7 +49,7 @@ def classes(target: Tensor, count: int, loss: str, where: str, ignored: int | No
     if bool(wrong.any()):
         message = f"{int(wrong.sum())} labels are out of range: {_shown(target[wrong])}"
         fix = f"{loss} over {count} outputs takes classes from 0 to {count - 1}"
-        if int(target[wrong].min()) == count and int(target.min()) > 0:
+        if int(target[wrong].min()) == count and int(target.min()) == 1:
             fix += ": yours begin at 1, subtract 1"
         return _error("label-range", where, message, fix)
     return []
