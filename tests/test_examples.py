@@ -46,7 +46,7 @@ def test_the_script_with_its_own_model_and_data_set_learns(place):
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "losses").glob("*.yaml")), ids=lambda path: path.stem)
 def test_an_example_of_a_loss_is_sound_and_trains_two_steps(path, place, monkeypatch):
     monkeypatch.chdir(place)
-    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.syspath_prepend(EXAMPLES.parent)
     settings = config.load(path)
     if settings.data.target is not None:  # the student's teacher is another example
         monkeypatch.setattr("torchwork.run_data._taught", lambda run, source, ids, target: target)

@@ -1,5 +1,6 @@
 """Runs from end to end: exact, durable, and the same when they stop in between."""
 
+import itertools
 import json
 import signal
 
@@ -342,3 +343,21 @@ def is_table(source):
 
 def images(source):
     return source.read(np.arange(3), epoch=0)[0].numpy()
+
+
+def test_a_file_of_pairs_must_have_rows_for_every_split(tmp_path):
+    path = tmp_path / "pairs.csv"
+    settings = {"optimizer": "Adam", **TASKS["cosine"]}
+    parts = torchwork.assembly.assemble(config.load(settings))
+    train = parts.data.splits["train"].tolist()
+    path.write_text("\n".join(f"{a},{b}" for a, b in itertools.pairwise(train)))
+    settings["data"] = {**settings["data"], "pairs": {"file": str(path)}}
+    with pytest.raises(InputError, match=r"data\.pairs\.file: .* has no rows for val and test"):
+        torchwork.train(settings, out=tmp_path / "run")
+
+
+def test_a_teacher_that_is_not_there_is_told_at_its_place_in_the_config(tmp_path):
+    settings = {"optimizer": "Adam", **TASKS["soft"]}
+    settings["data"] = {**settings["data"], "target": {"run": str(tmp_path / "nothing")}}
+    with pytest.raises(InputError, match=r"data\.target\.run: is not a run directory"):
+        torchwork.train(settings, out=tmp_path / "run")

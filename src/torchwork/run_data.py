@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,13 @@ def _companions(
             raise InputError(Finding("no-pairs", "error", "data.pairs.file", message, "remove it"))
         return {}
     if given is not None and given.file is not None:
-        return pairs.read_pairs(given.file, kind, source, splits)
+        found = pairs.read_pairs(given.file, kind, source, splits)
+        bare = [name for name in splits if name not in found]
+        if bare:
+            message = f"{given.file} has no rows for {' and '.join(bare)}"
+            fix = f"add some, or do without: {', '.join(f'data.split.{name}: 0' for name in bare)}"
+            raise InputError(Finding("split-without-rows", "error", "data.pairs.file", message, fix))
+        return found
     assert source.targets is not None
     return {
         name: pairs.companions(
@@ -151,7 +157,10 @@ def _companions(
 
 def _taught(teacher: Path, source: Source, ids: np.ndarray, target: Target) -> SoftTarget:
     """Return a teacher's probabilities for the training samples as targets."""
-    run = load(teacher)
+    try:
+        run = load(teacher)
+    except InputError as error:
+        raise InputError([replace(finding, where="data.target.run") for finding in error.findings]) from error
     if run.data["target"] != "class":
         message = f"{teacher} was not trained on classes"
         raise InputError(Finding("no-classes", "error", "data.target.run", message, "name a run of classification"))

@@ -1,4 +1,7 @@
-"""Every loss trains on real data and reaches its figure on held-out data; each row prints measured against required."""
+"""Every loss trains on real data and reaches its figure on held-out data; each row prints measured against required.
+
+The settings of the examples were chosen with seed 0. What is measured here has other splits, strips and start values.
+"""
 
 import csv
 from pathlib import Path
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOLDS = 5
+SEED = 11  # never used to choose anything
 
 
 @pytest.fixture
@@ -39,7 +43,10 @@ def say(capsys):
 
 
 def example(name):
-    return config_files.load(EXAMPLES / "losses" / f"{name}.yaml").model_dump()
+    config = config_files.load(EXAMPLES / "losses" / f"{name}.yaml").model_dump()
+    if config["data"]["source"]["name"] == "DigitStrips":
+        config["data"]["source"]["seed"] = SEED
+    return config | {"seed": SEED}
 
 
 def results(run, split="test"):
@@ -51,7 +58,7 @@ def digit_folds(place):
     digits = load_digits()
     images = (digits.images * 255 / 16).round().astype(np.uint8)
     for fold, (train, test) in enumerate(
-        StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(images, digits.target)
+        StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(images, digits.target)
     ):
         path = place / f"digits-{fold}.npz"
         parts = {"train": train, "test": test}
@@ -70,10 +77,10 @@ def write_table(path, x, columns, y, parts):
 
 def diabetes_folds(place, outliers=False):
     data = load_diabetes(scaled=False)
-    for fold, (train, _) in enumerate(KFold(FOLDS, shuffle=True, random_state=0).split(data.data)):
+    for fold, (train, _) in enumerate(KFold(FOLDS, shuffle=True, random_state=SEED).split(data.data)):
         y = data.target.astype(float).copy()
         if outliers:
-            wrong = np.random.default_rng(fold).choice(train, len(train) // 10, replace=False)
+            wrong = np.random.default_rng(SEED + fold).choice(train, len(train) // 10, replace=False)
             y[wrong] *= 10
         parts = np.full(len(y), "test", object)
         parts[train] = "train"
@@ -114,7 +121,7 @@ def test_absolute_error(say, tmp_path):
     runs = train_folds(example("l1"), diabetes_folds(tmp_path), tmp_path)
     ours, medians = [], []
     for run, (train, test) in zip(
-        runs, KFold(FOLDS, shuffle=True, random_state=0).split(load_diabetes().target), strict=True
+        runs, KFold(FOLDS, shuffle=True, random_state=SEED).split(load_diabetes().target), strict=True
     ):
         output, target = results(run)
         y = load_diabetes().target
@@ -221,7 +228,7 @@ def edits(a, b):
 
 
 def test_reading(say, tmp_path, monkeypatch):
-    monkeypatch.chdir(EXAMPLES)
+    monkeypatch.chdir(EXAMPLES.parent)
     run = torchwork.train(example("ctc"), out=tmp_path / "run")
     with open(run.path / "predictions-test.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -255,7 +262,7 @@ def test_distillation(say, tmp_path):
 def few_labels(source, path, seed):
     """Keep a tenth of the training labels."""
     arrays = dict(np.load(source["path"]))
-    kept = np.random.default_rng(seed).permutation(len(arrays["y_train"]))[: len(arrays["y_train"]) // 10]
+    kept = np.random.default_rng(SEED + seed).permutation(len(arrays["y_train"]))[: len(arrays["y_train"]) // 10]
     arrays |= {name: arrays[name][kept] for name in ("x_train", "y_train")}
     np.savez(path, **arrays)
     return {"name": "Arrays", "path": str(path)}
