@@ -12,6 +12,7 @@ from torch import nn
 
 from torchwork import catalog
 from torchwork.building import DTYPES, build_model, check_model_options
+from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
@@ -101,7 +102,26 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     parts = Parts(config, device, data, task, state, train_options(config, data), said)
     try_batch(parts)
     _check_monitor(parts)
+    _check_setup(parts)
     return parts
+
+
+def _check_setup(parts: Parts) -> None:
+    """Add what there is to say about the whole; refuse what would fail in the middle of an epoch."""
+    data, pairs = parts.config.data, parts.config.data.pairs
+    ragged = parts.data.loaders["train"].num_samples % data.batch_size
+    found = setup.findings(
+        parts.model,
+        accumulate=parts.options.accumulate,
+        smallest_batch=ragged if ragged and not data.drop_last else data.batch_size,
+        mined=pairs is not None and pairs.mining != "none",
+        class_counts=parts.data.facts()["class_counts"],
+        num_val=len(parts.data.splits.get("val", ())),
+    )
+    errors = [finding for finding in found if finding.severity == "error"]
+    if errors:
+        raise InputError(errors)
+    parts.findings += found
 
 
 def with_threads(config: Config) -> Config:

@@ -11,7 +11,6 @@ import torch
 
 from torchwork import assembly
 from torchwork.assembly import Parts
-from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.models import start, summary
 from torchwork.training import device as devices
@@ -72,18 +71,6 @@ def check(config: Config) -> Plan:
             parts.data.close()
 
 
-def findings_of(parts: Parts) -> list[Finding]:
-    """Return what there is to say about a set-up that can be trained."""
-    ragged = len(parts.data.splits["train"]) % parts.config.data.batch_size
-    return parts.findings + setup.findings(
-        parts.model,
-        accumulate=parts.options.accumulate,
-        smallest_batch=parts.config.data.batch_size if parts.config.data.drop_last or not ragged else ragged,
-        class_counts=parts.data.facts()["class_counts"],
-        num_val=len(parts.data.splits.get("val", ())),
-    )
-
-
 def _describe(parts: Parts) -> Plan:
     config, train = parts.config, parts.data.loaders["train"]
     batch = next(iter(train.batches(0)))
@@ -113,7 +100,7 @@ def _describe(parts: Parts) -> Plan:
         threads=config.train.threads or 1,
         seconds_per_step=per_step,
         estimated_seconds=config.train.epochs * (steps * per_step + per_evaluation),
-        findings=list(dict.fromkeys([*findings_of(parts), *started.findings])),
+        findings=list(dict.fromkeys([*parts.findings, *started.findings])),
         task=type(parts.task).__name__.lower(),
         loss=parts.task.criterion.name,
         optimizer=", ".join(map(_told, optimizers)),

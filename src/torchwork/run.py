@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 import safetensors.torch
 
-from torchwork import assembly, config, environment, rundir
+from torchwork import assembly, config, durable, environment, rundir
 from torchwork.assembly import Parts
 from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
 from torchwork.loaded import Run, load
 from torchwork.models import summary
-from torchwork.plan import findings_of
 from torchwork.report import html
 from torchwork.resolved import written_out
 from torchwork.run_data import evaluation_loader
+from torchwork.tasks.supervised import Evaluation
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.training.evaluate import evaluate as evaluate_model
@@ -65,7 +66,7 @@ def train(
         try:
             directory = rundir.create(Path(out) if out is not None else None, settings.name)
             _write_beginning(parts, directory)
-            for finding in findings_of(parts):
+            for finding in parts.findings:
                 _log(directory, f"{finding.severity}: {finding}", progress)
             _train_and_finish(parts, directory, progress)
         finally:
@@ -98,6 +99,8 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
             if place is not None:
                 for finding in checkpoint.load(place, parts.state):
                     _log(directory, str(finding), progress)
+            for lost in checkpoint.damaged(directory / rundir.CHECKPOINTS):
+                _log(directory, f"warning: {lost} is damaged and cannot be used", progress)
             _log(directory, f"resumed from {place or 'the beginning'}", progress)
             _train_and_finish(parts, directory, progress)
         finally:
@@ -137,7 +140,6 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
 
 
 def _write_beginning(parts: Parts, directory: Path) -> None:
-    (directory / rundir.CONFIG).write_text(config.dump(written_out(parts)), encoding="utf-8")
     rundir.write_json(
         directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
     )
@@ -159,6 +161,8 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
         },
     )
     contact_sheet(inputs, directory / rundir.SAMPLES / "train-batch.png")
+    # the last, as it makes the directory a run: what it finds there, resume may rely on
+    durable.write_file(directory / rundir.CONFIG, config.dump(written_out(parts)))
 
 
 def _split_rows(parts: Parts) -> list[list[Any]]:
@@ -233,7 +237,7 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) 
 
 
 def _raise_interrupted(directory: Path, index: int, request: StopRequest) -> None:
-    message = f"stopped after step {index}, which is saved; go on with: torchwork resume {directory}"
+    message = f"stopped after step {index}, which is saved; go on with: torchwork resume {shlex.quote(str(directory))}"
     _log(directory, message)
     raise Interrupted(message, request.signal or 2)
 
@@ -242,6 +246,10 @@ def _finish(parts: Parts, directory: Path) -> None:
     best = checkpoint.best(directory / rundir.CHECKPOINTS)
     if best is not None:
         checkpoint.load_best_weights(best, parts.model)
+    elif parts.state.progress.best_epoch is not None:  # the last weights would not be what was asked for
+        epoch = parts.state.progress.best_epoch
+        message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
+        raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     checkpoint.save_weights(parts.model, directory / rundir.MODEL)
     _evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits])
 
@@ -252,10 +260,7 @@ def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> di
     facts = rundir.read_json(directory / rundir.DATA)
     metrics = {}
     for split in splits:
-        loader = parts.data.loaders[split]
-        if split == "train":
-            loader = evaluation_loader(parts.config, parts.data, split, parts.device)
-        evaluation = evaluate_model(parts.model, parts.task, loader)
+        evaluation = _evaluation(parts, split)
         header, rows = parts.task.table(evaluation)
         path = directory / rundir.predictions(split)
         rundir.write_csv(path, header, rows)
@@ -268,6 +273,16 @@ def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> di
     rundir.write_json(written, {**before, **metrics})
     html.write(directory)
     return metrics
+
+
+def _evaluation(parts: Parts, split: str) -> Evaluation:
+    if split != "train":
+        return evaluate_model(parts.model, parts.task, parts.data.loaders[split])
+    loader = evaluation_loader(parts.config, parts.data, split, parts.device)
+    try:
+        return evaluate_model(parts.model, parts.task, loader)
+    finally:
+        loader.close()
 
 
 def _write_history(directory: Path, rows: list[dict[str, float]]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from torchwork.types import Finding
+from torchwork.types import Finding, Severity
 
-_BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _FEW = 5
 
 
@@ -17,20 +18,57 @@ def findings(
     *,
     accumulate: int,
     smallest_batch: int,
+    mined: bool,
     class_counts: Mapping[str, Mapping[str, int]],
     num_val: int,
 ) -> list[Finding]:
-    """Return warnings about a model, the way its batches are cut, and the samples that it learns from."""
+    """Return what is wrong or worth a look in a model, the way its batches are cut, and the samples it learns from.
+
+    Args:
+        model: The model to train.
+        accumulate: Batches to one update.
+        smallest_batch: Samples in the smallest batch of training.
+        mined: Whether triplets are chosen within each batch.
+        class_counts: Samples of each class by split.
+        num_val: Samples to validate on.
+    """
+    return [
+        *_cut(model, accumulate, mined),
+        *_lone_sample(model, smallest_batch),
+        *_samples(class_counts, num_val),
+    ]
+
+
+def _cut(model: nn.Module, accumulate: int, mined: bool) -> list[Finding]:
+    """Name what depends on how a step is cut into batches: there accumulating is not the same as one big batch."""
+    if accumulate == 1:
+        return []
+    reasons = {
+        "batch normalisation takes its statistics from": _names(model, _NORMS),
+        "dropout draws its masks for": _names(model, _DROPOUTS),
+        "triplets are mined within": ["data.pairs.mining"] if mined else [],
+    }
+    fix = "accumulating is then not the same as one big batch"
+    return [
+        Finding("cut", "warning", "train.accumulate", f"{what} each of the {accumulate} batches ({_some(names)})", fix)
+        for what, names in reasons.items()
+        if names
+    ]
+
+
+def _lone_sample(model: nn.Module, smallest_batch: int) -> list[Finding]:
+    norms = _names(model, _NORMS)
+    if smallest_batch > 1 or not norms:
+        return []
+    message = f"a batch of one sample, of which batch normalisation ({_some(norms)}) has no statistics"
+    fix = "take drop_last: true or another batch_size"
+    fails = bool(_names(model, nn.BatchNorm1d))  # on images there are still the places of the one
+    severity: Severity = "error" if fails else "warning"
+    return [Finding("batch-norm-one", severity, "data.batch_size", f"training has {message}", fix)]
+
+
+def _samples(class_counts: Mapping[str, Mapping[str, int]], num_val: int) -> list[Finding]:
     found = []
-    norms = [name for name, module in model.named_modules() if isinstance(module, _BATCH_NORM)]
-    if norms and accumulate > 1:
-        message = f"batch normalisation ({_some(norms)}) takes its statistics from each of the {accumulate} batches"
-        fix = "accumulating is then not the same as one big batch"
-        found.append(Finding("batch-norm-accumulate", "warning", "train.accumulate", message, fix))
-    if norms and smallest_batch == 1:
-        message = f"the last batch holds one sample, of which batch normalisation ({_some(norms)}) has no statistics"
-        fix = "take drop_last: true or another batch_size"
-        found.append(Finding("batch-norm-one", "warning", "data.batch_size", message, fix))
     for split, counts in class_counts.items():
         rare = [f"{name} ({count})" for name, count in counts.items() if count < _FEW]
         if rare:
@@ -40,6 +78,10 @@ def findings(
         message = "there is no val split: nothing tells when to stop, and the last weights are kept, not the best"
         found.append(Finding("no-val", "warning", "data.split.val", message, "give it a share"))
     return found
+
+
+def _names(model: nn.Module, kinds: type[nn.Module] | tuple[type[nn.Module], ...]) -> list[str]:
+    return [name or "model" for name, module in model.named_modules() if isinstance(module, kinds)]
 
 
 def _some(names: list[str]) -> str:
