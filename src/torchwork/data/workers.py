@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,15 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
+def _leave_signals_to_the_program(worker: int) -> None:
+    """Let Ctrl-C, which a terminal sends to every process, be answered by the program that needs the worker's batches.
+
+    SIGTERM, by which torch ends a worker that hangs, does what it does to any process, whatever was inherited.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @contextmanager
 def _no_advice() -> Iterator[None]:
     """Keep quiet what is no news: more workers than cores (the number is the user's), a fork beside torch's threads.
@@ -122,6 +132,7 @@ class Workers:
                 num_workers=num_workers,
                 persistent_workers=True,
                 collate_fn=_as_it_is,
+                worker_init_fn=_leave_signals_to_the_program,
                 pin_memory=device.type == "cuda",
                 generator=torch.Generator(),  # else it draws from the global one
             )
