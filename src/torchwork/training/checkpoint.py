@@ -74,7 +74,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def save(state: State, directory: Path, *, is_best: bool) -> Path:
     """Write a checkpoint of the state below ``directory``; older ones go, except the best."""
     place = directory / f"{state.progress.index:08d}"
-    if not place.exists():  # the same state, saved already: at an epoch's end, then asked to stop
+    if not is_whole(place):  # else the same weights, saved already: asked to stop in the last step of an epoch
+        shutil.rmtree(place, ignore_errors=True)  # damaged: resuming went on from an older one, and came here again
         tensors, values = optimizer_state.save(state.optimizer, state.model)
         content = {
             "format": FORMAT,
@@ -88,12 +89,16 @@ def save(state: State, directory: Path, *, is_best: bool) -> Path:
             rundir.write_json(partial / _STATE, content)
             rundir.write_json(partial / _MANIFEST, _manifest(partial))
     if is_best:
-        durable.write_file(directory / "best", place.name)
+        _point_to(directory, place)
     keep = {place.name, _best_name(directory)}
     for old in directory.iterdir():
         if old.is_dir() and old.name not in keep:
             shutil.rmtree(old)
     return place
+
+
+def _point_to(directory: Path, place: Path) -> None:
+    durable.write_file(directory / "best", place.name)
 
 
 def _best_name(directory: Path) -> str | None:
@@ -120,15 +125,38 @@ def is_whole(place: Path) -> bool:
 
 
 def latest(directory: Path) -> Path | None:
-    """Return the newest whole checkpoint, or None."""
+    """Return the newest whole checkpoint that leads to the run's result, or None.
+
+    One whose best epoch before it was lost does not: the best weights can only be trained again.
+    """
+    whole = (place for place in _places(directory) if is_whole(place))
+    return next((place for place in whole if _has_its_best(place)), None)
+
+
+def damaged(directory: Path) -> list[Path]:
+    """Return the checkpoints whose files are not those that their manifests list."""
+    return [place for place in _places(directory) if not is_whole(place)]
+
+
+def _places(directory: Path) -> list[Path]:
     if not directory.is_dir():
-        return None
-    names = sorted((path for path in directory.iterdir() if path.name.isdecimal()), reverse=True)
-    return next((path for path in names if is_whole(path)), None)
+        return []
+    return sorted((place for place in directory.iterdir() if place.name.isdecimal()), reverse=True)
+
+
+def _is_the_best(progress: dict[str, Any]) -> bool:
+    return (
+        progress["best_epoch"] is not None and progress["best_epoch"] == progress["epoch"] and not progress["position"]
+    )
+
+
+def _has_its_best(place: Path) -> bool:
+    progress = rundir.read_json(place / _STATE)["progress"]
+    return progress["best_epoch"] is None or _is_the_best(progress) or best(place.parent) is not None
 
 
 def best(directory: Path) -> Path | None:
-    """Return the checkpoint of the best epoch, or None where no epoch was judged."""
+    """Return the checkpoint of the best epoch, or None where no epoch was judged or its checkpoint is damaged."""
     name = _best_name(directory)
     place = directory / name if name else None
     return place if place is not None and is_whole(place) else None
@@ -148,7 +176,12 @@ def load(place: Path, state: State) -> list[Finding]:
     findings = optimizer_state.load(state.optimizer, state.model, tensors, content["optimizer"])
     if state.schedule is not None and content["schedule"] is not None:
         state.schedule.load_state_dict(content["schedule"])
-    state.progress = Progress(**content["progress"])
+    progress = content["progress"]
+    if progress["best"] is not None:
+        progress["best"] = float(progress["best"])  # JSON has no infinity but as a text
+    if _is_the_best(progress):  # it may have stopped before this was noted
+        _point_to(place.parent, place)
+    state.progress = Progress(**progress)
     return findings
 
 

@@ -23,7 +23,7 @@ from torchwork.types import Batch, RunError, Step, Task, Watcher
 
 
 class NonFiniteLossError(RunError):
-    """The loss of a step is NaN or infinite. The weights are as they were before that step."""
+    """The loss of a step is NaN or infinite, and the weights are as before that step; or the weights are, unsaved."""
 
 
 class Batches(Protocol):
@@ -216,7 +216,9 @@ def run_epochs(
     """
     progress = state.progress
     while progress.epoch < options.epochs and not progress.done:
-        if not _train_epoch(state, task, train, options, watchers, should_stop):
+        whole = _train_epoch(state, task, train, options, watchers, should_stop)
+        _check_weights(state)
+        if not whole:
             save(False)
             return False
         started = time.perf_counter()
@@ -262,6 +264,17 @@ def _train_epoch(
         if should_stop():
             return False
     return True
+
+
+def _check_weights(state: State) -> None:
+    """Refuse to save what a last step spoilt, whose loss was still finite: an infinite gradient, a rate too large."""
+    trained = {id(p) for group in state.optimizer.param_groups for p in group["params"]}
+    for name, parameter in state.model.named_parameters():
+        if id(parameter) in trained and not bool(torch.isfinite(parameter.detach()).all()):
+            raise NonFiniteLossError(
+                f"{name} became NaN or infinite by step {state.progress.index} (epoch {state.progress.epoch + 1}). "
+                "These weights were not saved. A smaller learning rate or train.clip_norm may help"
+            )
 
 
 def _epoch_row(state: State, task: EvaluatedTask, val: Batches | None) -> dict[str, float]:
