@@ -22,7 +22,7 @@ from torchwork.run_data import Data, augment_steps, open_data
 from torchwork.tasks import contracts, members
 from torchwork.tasks.probe import probe
 from torchwork.training import device as devices
-from torchwork.training.evaluate import evaluate
+from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import TrainOptions
 from torchwork.training.state import State
 from torchwork.types import Batch, Finding, InputError
@@ -169,6 +169,10 @@ def build_state(
     rates = schedule.build(
         config.schedule, optimizer, epochs=config.train.epochs, steps_per_epoch=steps, where="schedule"
     )
+    if rates.needs_metric and "val" not in data.splits and config.train.monitor != "train_loss":
+        message = "ReduceLROnPlateau needs a val split to judge by, and there is none"
+        fix = "give data.split.val a share, or take train.monitor: train_loss"
+        raise InputError(Finding("no-val", "error", "schedule", message, fix))
     return State(model, optimizer, rates), findings
 
 
@@ -193,7 +197,7 @@ def train_options(config: Config, data: Data) -> TrainOptions:
     has_val = "val" in data.splits
     findings = []
     if not has_val:
-        if train.patience is not None:
+        if train.patience is not None and train.monitor != "train_loss":
             fix = "give data.split.val a share, or remove it"
             findings.append(Finding("no-val", "error", "train.patience", "needs a val split, and there is none", fix))
         if train.monitor is not None and train.monitor.startswith("val_"):
@@ -204,17 +208,6 @@ def train_options(config: Config, data: Data) -> TrainOptions:
     return TrainOptions(
         train.epochs, config.seed, train.accumulate, train.clip_norm, train.patience, train.monitor or "val_loss"
     )
-
-
-class OneBatch:
-    """A data set of one batch, to try things on."""
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batch."""
-        return iter([self.batch])
 
 
 def _check_monitor(parts: Parts) -> None:

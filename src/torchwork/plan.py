@@ -14,7 +14,7 @@ from torchwork.assembly import Parts
 from torchwork.config import Config
 from torchwork.models import start, summary
 from torchwork.training import device as devices
-from torchwork.training.evaluate import evaluate
+from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import updates, windows
 from torchwork.types import Batch, Finding
 
@@ -135,7 +135,7 @@ def _seconds_per_step(parts: Parts) -> float:
 
 def _seconds_of_evaluation(parts: Parts, batch: Batch) -> float:
     started = time.perf_counter()
-    evaluate(parts.model, parts.task, assembly.OneBatch(batch))
+    evaluate(parts.model, parts.task, OneBatch(batch))
     return time.perf_counter() - started
 
 

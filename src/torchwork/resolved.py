@@ -37,6 +37,7 @@ def written_out(parts: Parts) -> Config:
     several = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
     optimizers = [_filled(spec, OPTIMIZERS, HIDDEN_OF_OPTIMIZERS) for spec in several]
     loss = config.loss or {"name": parts.task.criterion.name}
+    monitor = parts.options.monitor
     update = {
         "device": str(parts.device),
         "task": _task_name(parts.task),
@@ -46,7 +47,7 @@ def written_out(parts: Parts) -> Config:
         "optimizer": optimizers if isinstance(config.optimizer, list) else optimizers[0],
         "schedule": _filled(config.schedule, SCHEDULES, HIDDEN_OF_OPTIMIZERS) if config.schedule else None,
         "train": config.train.model_copy(
-            update={"monitor": parts.options.monitor if "val" in parts.data.splits else None}
+            update={"monitor": monitor if "val" in parts.data.splits or monitor == "train_loss" else None}
         ),
     }
     return config.model_copy(update=update)

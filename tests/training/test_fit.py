@@ -148,3 +148,29 @@ def test_wrong_input_is_refused_with_the_reason(name):
     data, options, said = WRONG[name]
     with pytest.raises(InputError, match=said):
         torchwork.fit(net(), data(), **{"loss": nn.CrossEntropyLoss(), "optimizer": "SGD", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"epochs": 0}, "epochs: got 0; expected 1 or more"),
+        ({"batch_size": 0}, "batch_size: got 0; expected 1 or more"),
+        ({"accumulate": 0}, "accumulate: got 0; expected 1 or more"),
+        ({"clip_norm": 0.0}, "clip_norm: got 0.0; expected more than 0"),
+        ({"monitor": "val_acuracy"}, "monitor: there is no 'val_acuracy'.*known: train_loss, val_loss, val_accuracy"),
+        ({"val": None, "monitor": "val_accuracy"}, "monitor: there is no 'val_accuracy'"),
+        ({"val": None, "patience": 1}, "patience: needs val"),
+        ({"val": None, "schedule": "ReduceLROnPlateau"}, "schedule: ReduceLROnPlateau needs val"),
+    ],
+)
+def test_options_that_cannot_be_followed_are_refused_before_training(options, found):
+    data = tensors()
+    given = {"val": data, "loss": "CrossEntropyLoss", "optimizer": "SGD", **options}
+    with pytest.raises(InputError, match=found):
+        torchwork.fit(net(), data, **given)
+
+
+def test_the_training_loss_can_be_watched_without_val():
+    options = {"loss": "CrossEntropyLoss", "optimizer": "SGD", "schedule": "ReduceLROnPlateau", "epochs": 2}
+    result = torchwork.fit(net(), tensors(), monitor="train_loss", patience=2, **options)
+    assert result.best_epoch == 2

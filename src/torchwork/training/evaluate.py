@@ -16,6 +16,17 @@ class _Batches(Protocol):
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
 
 
+class OneBatch:
+    """A data set of one batch, to try things on."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batch."""
+        return iter([self.batch])
+
+
 def evaluate(model: nn.Module, task: Any, batches: _Batches) -> Evaluation:
     """Run a model in evaluation mode over every batch and keep outputs and loss terms of every sample, on the CPU.
 

@@ -20,6 +20,7 @@ from torchwork.optim import schedule as schedules
 from torchwork.tasks import contracts, members
 from torchwork.tasks.probe import probe
 from torchwork.training import device as devices
+from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import Batches, TrainOptions, run_epochs
 from torchwork.training.state import State
 from torchwork.types import Batch, Finding, InputError, Watcher
@@ -97,14 +98,14 @@ def fit(
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     options = TrainOptions(epochs, seed, accumulate, clip_norm, patience, monitor)
-    if patience is not None and val is None:
-        raise InputError(Finding("no-val", "error", "patience", "needs val to judge by", "give val, or leave it out"))
+    _check_options(options, batch_size, num_workers, has_val=val is not None)
     common: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers, "seed": seed, "device": device}
     train_loader = CollatedLoader(train, shuffle=shuffle, drop_last=drop_last, **common)
     val_loader = CollatedLoader(val, where="val", **common) if val is not None else None
     try:
         task = _task(model, train_loader, loss, train, val)
         state = _state(model, optimizer, schedule, epochs, -(-len(train_loader) // accumulate))
+        _check_judged(state, task, val_loader, options)
         batches = train_loader if _targets(train) is not None else _Checked(train_loader, task, "train")
         judged = val_loader if val_loader is None or _targets(val) is not None else _Checked(val_loader, task, "val")
         return _run(state, task, batches, judged, options, on_epoch, watchers, device)
@@ -112,6 +113,42 @@ def fit(
         train_loader.close()
         if val_loader is not None:
             val_loader.close()
+
+
+def _check_options(options: TrainOptions, batch_size: int, num_workers: int, *, has_val: bool) -> None:
+    least = {"epochs": 1, "batch_size": 1, "num_workers": 0, "accumulate": 1, "patience": 1}
+    given = {**vars(options), "batch_size": batch_size, "num_workers": num_workers}
+    findings = [
+        Finding("too-small", "error", name, f"got {given[name]}", f"expected {at_least} or more")
+        for name, at_least in least.items()
+        if given[name] is not None and given[name] < at_least
+    ]
+    if options.clip_norm is not None and not options.clip_norm > 0:
+        findings.append(Finding("too-small", "error", "clip_norm", f"got {options.clip_norm}", "expected more than 0"))
+    if options.patience is not None and not has_val and options.monitor != "train_loss":
+        fix = "give val, leave it out, or take monitor='train_loss'"
+        findings.append(Finding("no-val", "error", "patience", "needs val to judge by", fix))
+    if findings:
+        raise InputError(findings)
+
+
+def _check_judged(state: State, task: Any, val: CollatedLoader | None, options: TrainOptions) -> None:
+    """Refuse to watch what no epoch's row will hold, which one batch tells."""
+    monitor = options.monitor
+    known = ["train_loss"]
+    if val is not None:
+        known.append("val_loss")
+    if val is not None and monitor not in known:
+        evaluation = evaluate(state.model, task, OneBatch(next(iter(val.batches(0)))))
+        known += [f"val_{name}" for name in task.metrics(evaluation)]
+    if monitor in known:
+        return
+    if val is not None or monitor != "val_loss":
+        message = f"there is no {monitor!r} in an epoch's row"
+        raise InputError(Finding("monitor", "error", "monitor", message, f"known: {', '.join(known)}"))
+    if state.schedule is not None and state.schedule.needs_metric:
+        fix = "give val, or take monitor='train_loss'"
+        raise InputError(Finding("no-val", "error", "schedule", "ReduceLROnPlateau needs val to judge by", fix))
 
 
 def _task(model: nn.Module, loader: CollatedLoader, loss: Any, train: Data, val: Data | None) -> Any:
