@@ -32,11 +32,14 @@ def _beside(path: Path) -> Path:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a whole file: beside its place, synced, then renamed over what stood there."""
+    """Write a whole file: beside its place, synced, then renamed over what stood there.
+
+    Texts become UTF-8; the bytes of a file's name that are none become escapes, as ``\\udce9``, which JSON reads back.
+    """
     partial = _beside(path)
     try:
         with open(partial, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

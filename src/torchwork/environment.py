@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,7 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
     """Return versions, machine, device, threads and command."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv[0] else "",
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv[0] else "",
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -180,7 +180,7 @@ def _cell(target: Any) -> str:
 def _check_same_data(parts: Parts, directory: Path) -> None:
     """Refuse to go on with data that are no longer those of the split's manifest."""
     before = [tuple(row.values()) for row in rundir.read_csv(directory / rundir.SPLIT)]
-    now = [tuple(str(cell) for cell in row) for row in _split_rows(parts)]
+    now = [tuple(str(cell).encode(errors="backslashreplace").decode() for cell in row) for row in _split_rows(parts)]
     if before != now:
         known = set(before)
         changed = [new for new in now if new not in known][:3]
@@ -294,7 +294,7 @@ def _short(value: float) -> str:
 
 
 def _log(directory: Path, text: str, progress: Progress | None = None) -> None:
-    with open(directory / rundir.LOG, "a", encoding="utf-8") as file:
+    with open(directory / rundir.LOG, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
     if progress is not None:
         progress.message(text)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
                 message = f"{out} is already there and {'not empty' if out.is_dir() else 'no directory'}"
                 fix = "choose another directory"
                 if (out / CONFIG).is_file():
-                    fix += f", or go on with that run: torchwork resume {out}"
+                    fix += f", or go on with that run: torchwork resume {shlex.quote(str(out))}"
                 raise InputError(Finding("out-taken", "error", "--out", message, fix))
             out.mkdir(parents=True, exist_ok=True)
             directory = out
@@ -60,13 +61,13 @@ def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
         probe = directory / ".writable"
         probe.touch()
         probe.unlink()
+        for folder in (CHECKPOINTS, SAMPLES, ARRAYS, PLOTS):
+            (directory / folder).mkdir()
     except OSError as error:
         place = out if out is not None else root / name
         message = f"cannot write to {place}: {error.strerror or error}"
         fix = "choose a directory that you can write to with --out"
         raise InputError(Finding("out-unwritable", "error", "--out", message, fix)) from error
-    for folder in (CHECKPOINTS, SAMPLES, ARRAYS, PLOTS):
-        (directory / folder).mkdir()
     return directory
 
 
@@ -125,11 +126,15 @@ def number(value: float) -> str:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file durably; floats with 9 significant digits, None as an empty field."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([number(field) if isinstance(field, float) else field for field in row] for row in rows)
-    durable.write_file(path, text.getvalue())
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")  # so that it quotes fields with either
+    lines = []
+    for row in (header, *rows):
+        writer.writerow([number(field) if isinstance(field, float) else field for field in row])
+        lines.append(text.getvalue()[:-2] + "\n")
+        text.seek(0)
+        text.truncate()
+    durable.write_file(path, "".join(lines))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
