@@ -89,7 +89,8 @@ class Run:
 
         Args:
             inputs: A path or several (images, CSV files, ``.npz``), a DataFrame with the columns of the training table,
-                or an array with the samples along its first axis, as the source gives them before the transform.
+                an array with the samples along its first axis, as the source gives them before the transform, or a
+                data set with items as those of training.
 
         Returns:
             One dict a sample: ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from torchwork.data.loader import moved
 from torchwork.types import Finding, InputError, Source
 
 
@@ -38,9 +39,10 @@ def predict(
             for start in range(0, len(source), batch_size):
                 ids = np.arange(start, min(start + batch_size, len(source)))
                 inputs, _ = source.read(ids, epoch=0)
-                ready = pipeline.finish(pipeline.prepare(inputs).to(device))
-                if tuple(ready.shape[1:]) != tuple(input_shape):
-                    raise InputError(_other_shape(source, int(ids[0]), ready.shape[1:], input_shape))
+                ready = pipeline.finish(moved(pipeline.prepare(inputs), device))
+                shape = (next(iter(ready.values())) if isinstance(ready, dict) else ready).shape[1:]
+                if tuple(shape) != tuple(input_shape):
+                    raise InputError(_other_shape(source, int(ids[0]), shape, input_shape))
                 found = task.predictions(model(ready).cpu())
                 rows += [{"name": source.name(int(i)), **row} for i, row in zip(ids, found, strict=True)]
     finally:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
+from torchwork.data.dataset import DatasetSource
 from torchwork.data.predict import open_for_prediction
 from torchwork.types import Finding, InputError, Schema, Source
 
@@ -19,7 +21,8 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
 
     Args:
         inputs: A path or several (images, CSV files, ``.npz``), a pandas DataFrame with the columns of the training
-            table, or an array or tensor with the samples along its first axis, as the source gives them.
+            table, an array or tensor with the samples along its first axis, as the source gives them, or a data set
+            with items as those of training, whose targets are not looked at.
         facts: The run's data.json.
         source_spec: The run's ``data.source``.
 
@@ -35,15 +38,17 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
         schema = Schema("table", None, numbers=tuple(facts["numbers"]), categories=tuple(facts["categories"]))
         return read_rows({"data frame": inputs}, schema)
     if isinstance(inputs, np.ndarray | torch.Tensor):
-        return _open_array(np.asarray(inputs), facts)
+        return _open_array(np.asarray(inputs), facts, source_spec)
+    if isinstance(inputs, Dataset):
+        return DatasetSource(inputs)
     if isinstance(inputs, list | tuple) and all(isinstance(item, str | Path) for item in inputs):
         return open_for_prediction([Path(item) for item in inputs], facts, source_spec)
     message = f"cannot predict a {type(inputs).__name__}"
-    fix = "give paths, a DataFrame, or an array with the samples along its first axis"
+    fix = "give paths, a DataFrame, an array with the samples along its first axis, or a data set"
     raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
 
 
-def _open_array(array: np.ndarray, facts: Mapping[str, Any]) -> Source:
+def _open_array(array: np.ndarray, facts: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Source:
     from torchwork.data.arrays import as_inputs
     from torchwork.data.memory import InMemory, Rows
 
@@ -55,7 +60,9 @@ def _open_array(array: np.ndarray, facts: Mapping[str, Any]) -> Source:
             raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
         schema = Schema("table", None, numbers=tuple(facts["numbers"]))
         return Rows(np.asarray(array, np.float64), np.empty((len(array), 0), object), None, schema)
-    tensor, is_image = as_inputs(array)
+    # whole numbers stay whole where those of training did, as a user's data set gives them: places in a vocabulary
+    whole = bool(source_spec.get("whole", False)) or source_spec["name"] != "Arrays"
+    tensor, is_image = as_inputs(array, whole=whole)
     if is_image != (facts["inputs"] == "image"):
         expected = "uint8 images [N, C, H, W] or [N, H, W]" if facts["inputs"] == "image" else "numbers"
         message = f"got {array.dtype} {list(array.shape)}"
