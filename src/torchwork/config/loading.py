@@ -63,6 +63,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     """
     findings: list[Finding] = []
     tree = _tree(source, findings)
+    objects = list(findings)  # that no config holds: what stands in their place is no mistake of its own
     findings += apply(tree, overrides)
     for section in ("data", "train"):  # a section whose keys are all commented out is an empty one
         if section in tree and tree[section] is None:
@@ -80,7 +81,8 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     else:
         findings += _shares(config) + _pairs(config)
     if findings:
-        raise InputError(_in_order(findings))
+        places = {finding.where for finding in objects}
+        raise InputError(_in_order([*objects, *(f for f in findings[len(objects) :] if f.where not in places)]))
     return config
 
 

@@ -265,7 +265,8 @@ def plain(value: Any, where: str, findings: list[Finding]) -> Any:
         return plain(value.tolist(), where, findings)
     message = f"holds a {type(value).__name__}"
     fix = (
-        "a config holds mappings, lists, texts, numbers, true, false and null; name objects as package.module:attribute"
+        "a config holds mappings, lists, texts, numbers, true, false and null; "
+        "name objects as package.module:attribute, or train them with torchwork.fit"
     )
     findings.append(Finding("wrong-type", "error", where, message, fix))
     return None
