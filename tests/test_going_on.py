@@ -95,6 +95,15 @@ def test_a_run_that_ended_before_its_metrics_were_written_only_evaluates(tmp_pat
     assert (run.path / rundir.REPORT).is_file()
 
 
+def test_figures_of_train_alone_do_not_make_a_run_complete(tmp_path):
+    run = torchwork.train(config(), out=tmp_path / "run")
+    before = run.metrics
+    (run.path / rundir.METRICS).unlink()
+    torchwork.evaluate(run.path, ["train"])
+    assert set(torchwork.resume(run.path).metrics) == {"train", "val", "test"}
+    assert {name: run.metrics[name] for name in before} == before
+
+
 def test_a_directory_whose_beginning_was_cut_off_is_no_run(tmp_path, monkeypatch):
     def cut(*_):
         raise KeyboardInterrupt
@@ -215,3 +224,61 @@ def test_token_numbers_given_as_an_array_stay_whole_in_prediction(tmp_path):
     run = torchwork.train(settings, out=tmp_path / "run")
     array = np.stack([Tokens()[i][0].numpy() for i in range(5)])
     assert [r["scores"] for r in run.predict(array)] == [r["scores"] for r in run.predict(Tokens())][:5]
+
+
+class Growing(nn.Module):
+    """Keeps a table that grows with the largest batch, which the first evaluation shows, not the first step."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+        self.ones = None
+
+    def forward(self, x):
+        if self.ones is None or len(self.ones) < len(x):
+            self.ones = torch.ones(len(x), 1)
+        return self.head(x * self.ones[: len(x)])
+
+
+def test_a_model_that_keeps_tensors_of_an_evaluation_trains_on():
+    x, y = torch.randn(30, 4), torch.arange(30) % 3
+    options = {"loss": "CrossEntropyLoss", "optimizer": "SGD", "epochs": 3}
+    assert len(torchwork.fit(Growing(), (x[:10], y[:10]), (x, y), **options).history) == 3
+
+
+class Complex(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+        self.phase = nn.Parameter(torch.tensor([1 + 2j]))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+def test_complex_parameters_keep_their_imaginary_parts(precision, tmp_path):
+    settings = config(model=f"{__name__}:Complex", train={"precision": precision, "epochs": 1})
+    assert torchwork.train(settings, out=tmp_path / "run").model.phase.detach() == 1 + 2j
+
+
+class WithExtraState(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+
+    def get_extra_state(self):
+        return {"calls": 1}
+
+    def set_extra_state(self, state): ...
+
+
+def test_a_state_that_no_checkpoint_can_hold_is_refused_before_training(tmp_path):
+    with pytest.raises(InputError, match="holds what is no tensor: _extra_state"):
+        torchwork.train(config(model=f"{__name__}:WithExtraState"), out=tmp_path / "run")
+
+
+def test_objects_in_a_config_are_refused_once_and_pointed_to_fit():
+    for settings, where in (
+        (config(data={"source": Tokens()}), "data.source"),
+        (config(model=Joined()), "model"),
+        (config(data={"source": {"name": Tokens}}), "data.source.name"),
+    ):
+        with pytest.raises(InputError, match=r"torchwork\.fit") as caught:
+            torchwork.train(settings)
+        assert [finding.where for finding in caught.value.findings] == [where]

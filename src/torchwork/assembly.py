@@ -158,6 +158,7 @@ def build_state(
 ) -> tuple[State, list[Finding]]:
     """Build model, optimizer and schedule, before the first update; say what there is to say about them."""
     model, findings = build_model(config, data.input_shape, task.num_outputs, device, pretrained=pretrained)
+    _check_saveable(model, config.model["name"])
     optimizer = optimizers.build(config.optimizer, model, where="optimizer")
     findings = [
         *findings,
@@ -174,6 +175,14 @@ def build_state(
         fix = "give data.split.val a share, or take train.monitor: train_loss"
         raise InputError(Finding("no-val", "error", "schedule", message, fix))
     return State(model, optimizer, rates), findings
+
+
+def _check_saveable(model: nn.Module, name: str) -> None:
+    others = [key for key, value in model.state_dict().items() if not isinstance(value, torch.Tensor)]
+    if others:
+        message = f"the state_dict of {name} holds what is no tensor: {', '.join(others[:5])}"
+        fix = "a checkpoint keeps tensors only: register buffers, or train it with torchwork.fit"
+        raise InputError(Finding("unsaveable", "error", "model", message, fix))
 
 
 def _pretrained_findings(config: Config, model: nn.Module) -> list[Finding]:

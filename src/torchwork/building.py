@@ -78,4 +78,6 @@ def build_model(
         pretrained=pretrained,
     )
     init.initialise(built.model, config.init, config.seed)
-    return built.model.to(device, DTYPES[config.train.precision]), built.findings
+    model = built.model.to(device)
+    # these leave complex numbers as they are, of which .to(dtype) would drop the imaginary parts
+    return model.double() if config.train.precision == "fp64" else model.float(), built.findings

@@ -84,7 +84,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
         RunError, Interrupted: as `train`.
     """
     directory = rundir.existing(path)
-    if (directory / rundir.METRICS).is_file():
+    if _is_complete(directory):
         if not (directory / rundir.REPORT).is_file():
             html.write(directory)
         if progress is not None:
@@ -175,6 +175,14 @@ def _cell(target: Any) -> str:
     if np.ndim(target):
         return " ".join(rundir.number(value) for value in target)
     return rundir.number(float(target)) if isinstance(target, float | np.floating) else str(target)
+
+
+def _is_complete(directory: Path) -> bool:
+    """Tell whether every split has its metrics; `evaluate` may have written some before a run's own end."""
+    if not (directory / rundir.METRICS).is_file():
+        return False
+    splits = rundir.read_json(directory / rundir.DATA)["num_samples"]
+    return {"val", "test"} & set(splits) <= set(rundir.read_json(directory / rundir.METRICS))
 
 
 def _check_same_data(parts: Parts, directory: Path) -> None:

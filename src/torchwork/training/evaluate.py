@@ -37,7 +37,7 @@ def evaluate(model: nn.Module, task: Any, batches: _Batches) -> Evaluation:
     model.eval()
     parts: list[tuple[torch.Tensor, ...]] = []
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # what a model keeps for later calls must stay usable in training: no inference_mode
             for batch in batches.batches(0):
                 terms = task.evaluate_batch(model, batch)
                 parts.append((torch.from_numpy(batch.ids), *(term.cpu() for term in terms)))
