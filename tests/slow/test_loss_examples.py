@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOLDS = 5
-SEED = 11  # never used to choose anything
+SEED = 23  # never used to choose anything
 
 
 @pytest.fixture
