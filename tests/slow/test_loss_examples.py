@@ -1,6 +1,6 @@
 """Every loss trains on real data and reaches its figure on held-out data; each row prints measured against required.
 
-The settings of the examples were chosen with seed 0. What is measured here has other splits, strips and start values.
+The settings of the examples were chosen with other seeds: what is measured here has other splits, strips and starts.
 """
 
 import csv
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOLDS = 5
-SEED = 23  # never used to choose anything
+SEED = 23  # no setting was fitted to its splits
 
 
 @pytest.fixture
