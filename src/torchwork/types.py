@@ -62,6 +62,14 @@ class Finding:
         return f"{said}; {self.fix}" if self.fix else said
 
 
+class Fault(NamedTuple):
+    """One sample that cannot be used as it is: its index, what kind of fault (unreadable, missing) and why."""
+
+    index: int  # type: ignore[assignment]
+    code: str
+    reason: str
+
+
 class InputError(ValueError):
     """The user's input is wrong and nothing was started (exit code 2). Holds every finding, not only the first."""
 
@@ -78,13 +86,14 @@ class RunError(RuntimeError):
 class Schema:
     """What the samples of a source are.
 
-    ``inputs``: ``image`` (uint8 [C, H, W]), ``table`` (columns of numbers and categories) or ``array`` (any tensor).
+    ``inputs``: ``image`` (uint8 [C, H, W]), ``table`` (columns of numbers and categories), ``array`` (any tensor),
+    ``text`` (a str) or ``audio`` (float32 [n], one channel).
     ``target``: ``class`` (names), ``number`` ([k] floats, named by ``target_names``) or ``sequence`` (a text or a tuple
     of symbols), None where there is none.
     ``classes``: the names in the order that the data set itself defines; None where the training split decides.
     """
 
-    inputs: Literal["image", "table", "array"]
+    inputs: Literal["image", "table", "array", "text", "audio"]
     target: Literal["class", "number", "sequence"] | None
     classes: tuple[str, ...] | None = None
     target_names: tuple[str, ...] = ()
@@ -108,6 +117,12 @@ class Source(Protocol):
 
     @property
     def given(self) -> Mapping[str, np.ndarray] | None: ...
+
+    @property
+    def faults(self) -> Sequence[Fault]: ...
+
+    @property
+    def annotations(self) -> Mapping[str, np.ndarray]: ...
 
     def __len__(self) -> int: ...
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Subset, default_collate
 
 from torchwork import rng
-from torchwork.types import Finding, InputError, Schema
+from torchwork.types import Fault, Finding, InputError, Schema
 
 # Items that are held together while only their targets are wanted.
 _AT_A_TIME = 64
@@ -60,6 +61,8 @@ class DatasetSource:
     """
 
     given: Mapping[str, np.ndarray] | None = None
+    faults: Sequence[Fault] = ()
+    annotations: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def __init__(self, dataset: Dataset[Any], seed: int = 0) -> None:
         self.dataset = dataset

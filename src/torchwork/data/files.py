@@ -12,7 +12,7 @@ from torch import Tensor
 
 from torchwork.data import decode, threads
 from torchwork.data.wording import counted, named
-from torchwork.types import Finding, InputError, Schema
+from torchwork.types import Fault, Finding, InputError, Schema
 
 Result = TypeVar("Result")
 
@@ -31,6 +31,7 @@ class ImageFiles:
         given: The splits that the files come with.
         mode: RGB or L.
         reduced: Let JPEGs be decoded at a smaller scale where ``read`` is given a size: faster, other pixel values.
+        annotations: Further columns by name, a value for each image.
 
     Raises:
         InputError: unreadable files, the first ten by name and how many.
@@ -45,11 +46,14 @@ class ImageFiles:
         given: Mapping[str, np.ndarray] | None = None,
         mode: decode.Mode = "RGB",
         reduced: bool = False,
+        annotations: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.paths = list(paths)
         self.targets = targets
         self.schema = schema
         self.given = given
+        self.faults: Sequence[Fault] = ()
+        self.annotations = annotations or {}
         self.mode = mode
         self.reduced = reduced
         self._names = list(names)

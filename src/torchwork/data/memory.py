@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork.types import Schema
+from torchwork.types import Fault, Schema
 
 
 class InMemory:
@@ -20,6 +20,8 @@ class InMemory:
         schema: What the samples are.
         given: The splits that the data come with.
         names: What a person would call each sample; "sample 1" and so on where left out.
+        faults: The samples that cannot be used as they are.
+        annotations: Further columns by name, a value for each sample.
     """
 
     def __init__(
@@ -29,11 +31,15 @@ class InMemory:
         schema: Schema,
         given: Mapping[str, np.ndarray] | None = None,
         names: list[str] | None = None,
+        faults: Sequence[Fault] = (),
+        annotations: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.inputs = inputs
         self.targets = targets
         self.schema = schema
         self.given = given
+        self.faults = tuple(faults)
+        self.annotations = annotations or {}
         self._names = names
 
     def __len__(self) -> int:
@@ -59,6 +65,8 @@ class Rows:
         schema: What the samples are.
         given: The splits that the data come with.
         names: What a person would call each row; "row 1" and so on where left out.
+        faults: The rows that cannot be used as they are.
+        annotations: Further columns by name, a value for each row.
     """
 
     def __init__(
@@ -69,12 +77,16 @@ class Rows:
         schema: Schema,
         given: Mapping[str, np.ndarray] | None = None,
         names: list[str] | None = None,
+        faults: Sequence[Fault] = (),
+        annotations: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.numbers = numbers
         self.categories = categories
         self.targets = targets
         self.schema = schema
         self.given = given
+        self.faults = tuple(faults)
+        self.annotations = annotations or {}
         self._names = names
 
     def __len__(self) -> int:
