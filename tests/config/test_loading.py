@@ -313,3 +313,11 @@ def test_a_config_comes_back_from_its_yaml_as_it_was(content):
 def test_parts_of_the_split_that_are_left_out_follow_from_those_that_are_written(written, expected):
     split = config.load({"data": {"source": "Iris", "split": written}, "model": "MLP", "optimizer": "SGD"}).data.split
     assert (split.train, split.val, split.test) == expected
+
+
+def test_an_empty_clean_section_is_the_default_and_a_constant_needs_its_fill():
+    assert config.load({**LEAST, "data": {"source": "Digits", "clean": None}}) == config.load(LEAST)
+    assert list(mistakes(LEAST, "data.clean.missing=constant")) == ["data.clean.fill"]
+    assert list(mistakes(LEAST, "data.clean.fill=0")) == ["data.clean.fill"]
+    assert config.load(LEAST, ["data.clean.missing=constant", "data.clean.fill=0"]).data.clean.fill == 0
+    assert "'error' or 'drop'" in mistakes(LEAST, "data.clean.unreadable=dorp")["data.clean.unreadable"]

@@ -11,13 +11,22 @@ from pydantic import BaseModel, ValidationError
 from torchwork import catalog
 from torchwork.config import components, text
 from torchwork.config.overrides import apply
-from torchwork.config.sections import Config, DataConfig, PairsConfig, SplitConfig, TargetConfig, TrainConfig
+from torchwork.config.sections import (
+    CleanConfig,
+    Config,
+    DataConfig,
+    PairsConfig,
+    SplitConfig,
+    TargetConfig,
+    TrainConfig,
+)
 from torchwork.types import Finding, InputError
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": Config,
     "data": DataConfig,
     "data.split": SplitConfig,
+    "data.clean": CleanConfig,
     "data.target": TargetConfig,
     "data.pairs": PairsConfig,
     "train": TrainConfig,
@@ -68,8 +77,9 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     for section in ("data", "train"):  # a section whose keys are all commented out is an empty one
         if section in tree and tree[section] is None:
             tree[section] = {}
-    if isinstance(tree.get("data"), dict) and "split" in tree["data"] and tree["data"]["split"] is None:
-        tree["data"]["split"] = {}
+    for section in ("split", "clean"):
+        if isinstance(tree.get("data"), dict) and section in tree["data"] and tree["data"][section] is None:
+            tree["data"][section] = {}
     for required in ("model", "optimizer"):
         if required in tree and tree[required] is None:
             del tree[required]
@@ -79,7 +89,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     except ValidationError as error:
         findings += [_finding(details) for details in error.errors(include_url=False)]
     else:
-        findings += _shares(config) + _pairs(config)
+        findings += _shares(config) + _pairs(config) + _fill(config)
     if findings:
         places = {finding.where for finding in objects}
         raise InputError(_in_order([*objects, *(f for f in findings[len(objects) :] if f.where not in places)]))
@@ -198,6 +208,17 @@ def _pairs(config: Config) -> list[Finding]:
         return []
     message = f"got {pairs.mining!r}, but data.pairs.file says which triplets there are"
     return [Finding("contradiction", "error", "data.pairs.mining", message, "leave out one of the two")]
+
+
+def _fill(config: Config) -> list[Finding]:
+    clean = config.data.clean
+    if clean.missing == "constant" and clean.fill is None:
+        fix = "give data.clean.fill, or take mean or median"
+        return [Finding("missing-key", "error", "data.clean.fill", "missing: constant needs one", fix)]
+    if clean.missing != "constant" and clean.fill is not None:
+        message = f"got {clean.fill!r}, but missing is {clean.missing}"
+        return [Finding("contradiction", "error", "data.clean.fill", message, "take missing: constant, or remove it")]
+    return []
 
 
 def _in_order(findings: list[Finding]) -> list[Finding]:

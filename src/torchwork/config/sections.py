@@ -46,6 +46,29 @@ class SplitConfig(_Section):
         return {"train": rest if "train" not in parts and 0 <= rest <= 1 else 0.0, "val": 0.0, "test": 0.0, **given}
 
 
+class CleanConfig(_Section):
+    """The keys of ``data.clean``. What is set aside is in no split; set-aside.csv in the run directory says why."""
+
+    unreadable: Literal["error", "drop"] = Field(
+        default="error",
+        description="Samples that cannot be read: error names them and stops before training; drop sets them aside.",
+    )
+    duplicates: Literal["error", "keep_first", "ignore"] | None = Field(
+        default=None,
+        description="Samples of the same content: error; keep_first sets the later ones aside; ignore lets the split "
+        "part them. null: they stay, on one side of the split together.",
+    )
+    outliers: Literal["error", "drop", "ignore"] = Field(
+        default="ignore", description="Rows of a table that are far from all others: error, drop or ignore."
+    )
+    missing: Literal["error", "drop", "mean", "median", "constant"] = Field(
+        default="error",
+        description="Empty cells of a table: error; drop the row; or the column's mean or median in the training "
+        "split, or a constant, in their place.",
+    )
+    fill: float | str | None = Field(default=None, description="The constant of missing: constant.")
+
+
 class PairsConfig(_Section):
     """The keys of ``data.pairs``."""
 
@@ -77,6 +100,9 @@ class DataConfig(_Section):
         json_schema_extra=_kind("source"),
     )
     split: SplitConfig = Field(default=SplitConfig(), description="How the samples are shared out.")
+    clean: CleanConfig = Field(
+        default=CleanConfig(), description="What becomes of samples that are damaged, repeated, far off or incomplete."
+    )
     transform: list[Component] = Field(
         default=[],
         description="What is done to each sample at training, evaluation and prediction alike, in this order.",
