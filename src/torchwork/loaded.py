@@ -81,7 +81,7 @@ class Run:
     def pipeline(self) -> Pipeline:
         """The transform with what it learnt from the training split."""
         pipeline = building.pipeline_from(self.config, self.data)
-        pipeline.load_state(safetensors.torch.load_file(self.path / rundir.FITTED), self.data["levels"])
+        pipeline.load(safetensors.torch.load_file(self.path / rundir.FITTED), self.data)
         return pipeline
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ class Data:
             "target_names": target.target_names,
             "numbers": schema.numbers,
             "categories": schema.categories,
-            "levels": self.pipeline.levels,
+            **self.pipeline.facts(),
             "encoding": target.state(),
             "input_shape": self.input_shape,
             "num_samples": {name: len(ids) for name, ids in self.splits.items()},

@@ -121,7 +121,7 @@ def test_categories_become_one_hot_columns_after_the_numbers() -> None:
     source = _coloured(["red", "blue", "green", "red"], [1, 2, 3, 4])
     pipeline = Pipeline([], source.schema)
     pipeline.fit(source, np.arange(4))
-    assert pipeline.levels == {"colour": ["blue", "green", "red"]}
+    assert pipeline.facts()["levels"] == {"colour": ["blue", "green", "red"]}
     expected = [[1, 0, 0, 1], [2, 1, 0, 0], [3, 0, 1, 0], [4, 0, 0, 1]]
     assert _through(pipeline, source, np.arange(4)).tolist() == expected
 
@@ -150,7 +150,7 @@ def test_what_was_learnt_survives_saving() -> None:
     pipeline = Pipeline(NORMALIZE, source.schema)
     pipeline.fit(source, np.arange(3))
     again = Pipeline(NORMALIZE, source.schema)
-    again.load_state(pipeline.state(), pipeline.levels)
+    again.load(pipeline.state(), pipeline.facts())
     assert torch.equal(_through(again, source, np.arange(3)), _through(pipeline, source, np.arange(3)))
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from torchwork.data.wording import counted
+from torchwork.types import Finding, InputError
 
 
 class Normalize:
@@ -52,12 +56,59 @@ class Normalize:
         mean, std = self._cast[key]
         return x.sub_(mean).div_(std)
 
+    def copied(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return numbers [B, C, ...] normalised as ``dtype``, computed in float64 where they are that."""
+        exact = x.to(torch.float64 if x.dtype == torch.float64 else dtype, copy=True)
+        return self.apply(exact).to(dtype)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what was measured or given, float64: ``normalize.mean`` and ``normalize.std``, where there is any."""
+        return {} if self.mean is None or self.std is None else {"normalize.mean": self.mean, "normalize.std": self.std}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what ``state`` gave."""
+        self.set(state["normalize.mean"], state["normalize.std"])
+
     def __repr__(self) -> str:
         if self.mean is None or self.std is None:
             return "Normalize(measured on train)"
         if len(self.mean) > 4:
             return f"Normalize({len(self.mean)} means and stds)"
         return f"Normalize(mean={_short(self.mean)}, std={_short(self.std)})"
+
+
+def learn_normalize(normalize: Normalize, passes: Callable[[], Iterator[Any]], where: str) -> None:
+    """Measure mean and std over prepared training samples, or check those that were given against the first batch.
+
+    Raises:
+        InputError: samples without channels or columns, or figures for another number of them.
+    """
+    moments = Moments()
+    image = False
+    for batch in passes():
+        if not isinstance(batch, Tensor) or batch.dim() < 2:
+            raise InputError(_unmeasurable(where))
+        if normalize.given:
+            _check_given(normalize, batch.shape[1], where)
+            return
+        image = batch.dtype == torch.uint8
+        moments.add(batch)
+    normalize.set(*moments.result(1 / 255 if image else 1.0))
+
+
+def _check_given(normalize: Normalize, columns: int, where: str) -> None:
+    for name, values in (("mean", normalize.mean), ("std", normalize.std)):
+        assert values is not None
+        if len(values) not in (1, columns):
+            said = counted(len(values), "number", "numbers")
+            wanted = counted(columns, "channel or column", "channels or columns")
+            message = f"Normalize has {said} for {name}, the data have {wanted}"
+            raise InputError(Finding("wrong-length", "error", where, message, f"give {columns}, or one"))
+
+
+def _unmeasurable(where: str) -> Finding:
+    message = "Normalize takes samples that are one tensor with channels or columns; these are not"
+    return Finding("misfit", "error", where, message, "remove it, and normalise in the data set")
 
 
 def _as_tensor(value: float | list[float], name: str) -> Tensor:
