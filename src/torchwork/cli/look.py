@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchwork.data import columns, decode, idx, images
+from torchwork.data import columns, decode, folders, idx
 from torchwork.types import Finding, InputError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _look_at_class_folders(folder: Path, below: list[Path]) -> Found:
         for file in folder.rglob("*")
         if file.is_file()
         and not file.name.startswith(".")
-        and file.name.lower() not in images.SIDE_FILES
+        and file.name.lower() not in folders.SIDE_FILES
         and not decode.is_image(file)
     )
     if strange:

@@ -168,6 +168,15 @@ def texts_of(column: pd.Series) -> np.ndarray:
     return np.array([str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values], object)
 
 
+def values_of(column: pd.Series) -> np.ndarray:
+    """Return a column [N] as it is where it holds numbers, else as texts, "" for an empty cell.
+
+    >>> values_of(pd.Series(["a", None])).tolist(), values_of(pd.Series([1, 2])).tolist()
+    (['a', ''], [1, 2])
+    """
+    return column.to_numpy() if is_number(column.dtype) else texts_of(column.fillna(""))
+
+
 def kind_of(column: pd.Series) -> Kind:
     """Guess what a target column holds: texts, true and false and whole numbers are classes, floats are numbers.
 
