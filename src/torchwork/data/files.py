@@ -67,13 +67,20 @@ class ImageFiles:
     def name(self, index: int) -> str:
         return self._names[index]
 
+    def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
+        """Return one image uint8 [C, H, W]; ``size`` is the hint that ``read`` takes.
+
+        Raises:
+            decode.UnreadableError: ``read`` says it in words.
+        """
+        return decode.decode(self.paths[index], self.mode, size if self.reduced else None)
+
     def read(
         self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None
     ) -> tuple[Tensor | list[Tensor], np.ndarray | None]:
         wanted = np.asarray(indices).tolist()
-        least = size if self.reduced else None
         try:
-            images = threads.over(lambda index: decode.decode(self.paths[index], self.mode, least), wanted)
+            images = threads.over(lambda index: self.decode(index, size), wanted)
         except decode.UnreadableError:
             self._all(lambda path: decode.decode(path, self.mode).shape, "data.source")
             raise  # not reached, unless the file has been mended meanwhile
