@@ -12,6 +12,7 @@ SOURCES = {
     "ImageFolder": "torchwork.data.images:ImageFolder",
     "Iris": "torchwork.data.builtin:Iris",
     "Table": "torchwork.data.table:Table",
+    "TextCSV": "torchwork.data.text:TextCSV",
     "Wine": "torchwork.data.builtin:Wine",
 }
 
@@ -21,6 +22,7 @@ TRANSFORMS = {
     "Normalize": "torchwork.data.normalize:Normalize",
     "OneHot": "torchwork.data.onehot:OneHot",
     "Resize": "torchwork.data.steps:Resize",
+    "Tokenize": "torchwork.data.tokens:Tokenize",
 }
 
 AUGMENTS = {

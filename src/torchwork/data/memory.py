@@ -100,3 +100,47 @@ class Rows:
     ) -> tuple[dict[str, Tensor | np.ndarray], np.ndarray | None]:
         inputs = {"numbers": torch.from_numpy(self.numbers[indices]), "categories": self.categories[indices]}
         return inputs, None if self.targets is None else self.targets[indices]
+
+
+class Texts:
+    """Texts, one a sample.
+
+    Args:
+        texts: [N].
+        targets: The raw targets [N] or float64 [N, k], or None.
+        schema: What the samples are.
+        given: The splits that the data come with.
+        names: What a person would call each text; "text 1" and so on where left out.
+        faults: The texts that cannot be used as they are.
+        annotations: Further columns by name, a value for each text.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        targets: np.ndarray | None,
+        schema: Schema,
+        given: Mapping[str, np.ndarray] | None = None,
+        names: Sequence[str] | None = None,
+        faults: Sequence[Fault] = (),
+        annotations: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.texts = list(texts)
+        self.targets = targets
+        self.schema = schema
+        self.given = given
+        self.faults = tuple(faults)
+        self.annotations = annotations or {}
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def name(self, index: int) -> str:
+        return self._names[index] if self._names is not None else f"text {index + 1}"
+
+    def read(
+        self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None
+    ) -> tuple[list[str], np.ndarray | None]:
+        texts = [self.texts[index] for index in np.asarray(indices).tolist()]
+        return texts, None if self.targets is None else self.targets[indices]

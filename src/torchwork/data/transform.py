@@ -12,18 +12,20 @@ from torch import Tensor
 from torchwork import catalog
 from torchwork.data import TRANSFORMS
 from torchwork.data.component import call, construct, options_of
-from torchwork.data.files import ImageFiles
+from torchwork.data.decoding import FileImages, batch_of
 from torchwork.data.normalize import Normalize
 from torchwork.data.pipelines.arrays import Arrays
 from torchwork.data.pipelines.images import Images
+from torchwork.data.pipelines.stack import stacked
 from torchwork.data.pipelines.tables import Tables
+from torchwork.data.pipelines.texts import Texts
 from torchwork.data.pipelines.way import EachSample, Way
 from torchwork.data.resident import chunks, read_all
 from torchwork.types import Finding, InputError, Schema, Source
 
 # Samples that are already in memory are measured so many at a time.
 CHUNK = 1024
-WAYS: dict[str, Callable[[Schema, str], Way]] = {"array": Arrays, "image": Images, "table": Tables}
+WAYS: dict[str, Callable[[Schema, str], Way]] = {"array": Arrays, "image": Images, "table": Tables, "text": Texts}
 
 
 class Pipeline:
@@ -54,6 +56,7 @@ class Pipeline:
     def __init__(self, steps: Sequence[Mapping[str, Any]], schema: Schema, where: str = "data.transform") -> None:
         self.dtype = torch.float32
         self.schema = schema
+        self.where = where
         self.way: Way = WAYS[schema.inputs](schema, where)
         self._kept: tuple[Source, np.ndarray, Tensor] | None = None
         findings: list[Finding] = []
@@ -80,7 +83,7 @@ class Pipeline:
         Raises:
             InputError: figures that were given do not fit the data, or samples that cannot be prepared.
         """
-        if isinstance(source, ImageFiles):
+        if isinstance(source, FileImages):
             self.check_sizes(source.sizes[indices], lambda place: source.name(int(indices[place])))
         self.way.learn(source, indices, lambda: self._passes(source, indices))
 
@@ -92,7 +95,7 @@ class Pipeline:
         if self._kept is not None and self._kept[0] is source and np.array_equal(self._kept[1], indices):
             kept, self._kept = self._kept[2], None
             return kept
-        return read_all(source, indices, self.prepare, size=self.size_hint, budget=budget)
+        return read_all(source, indices, self.prepared, budget=budget)
 
     def _passes(self, source: Source, indices: np.ndarray) -> Iterator[Any]:
         everything = self.read_all(source, indices)
@@ -101,7 +104,19 @@ class Pipeline:
             yield from everything.split(CHUNK)
             return
         for chunk in chunks(indices, self.schema):
-            yield self.prepare(source.read(chunk, epoch=0, size=self.size_hint)[0])
+            yield self.prepared(source, chunk)
+
+    def prepared(self, source: Source, indices: np.ndarray, epoch: int = 0) -> Any:
+        """Return samples read and prepared: image files each in a thread, from the file to its place in the batch.
+
+        Raises:
+            InputError: as ``prepare``, or samples that cannot be read.
+        """
+        if isinstance(source, FileImages) and isinstance(self.way, Images):
+            way, ids, hint = self.way, np.asarray(indices).tolist(), self.size_hint
+            found = batch_of(lambda place: way.prepare_one(source.decode(ids[place], hint)), source, indices)
+            return stacked(found, self.where)
+        return self.prepare(source.read(indices, epoch=epoch, size=self.size_hint)[0])
 
     def prepare(self, inputs: Any) -> Any:
         """Return raw inputs after the deterministic steps, on the host, as one tensor [B, ...].
