@@ -70,9 +70,11 @@ def test_breaks_that_bring_the_file_further_are_no_reason_to_give_up(to):
 
 
 def test_a_server_that_breaks_off_at_the_same_place_each_time_is_given_up(to):
-    with serving(cut(CONTENT, 5000, ranges=False)) as (url, asked):
-        with pytest.raises(DownloadError, match=r"the connection ended after 5000 bytes of 0.3 MB \(3 attempts\)"):
-            download(url, to, CHECKSUM, progress=lambda line: None, attempts=3, **QUICK)
+    with (
+        serving(cut(CONTENT, 5000, ranges=False)) as (url, asked),
+        pytest.raises(DownloadError, match=r"the connection ended after 5000 bytes of 0.3 MB \(3 attempts\)"),
+    ):
+        download(url, to, CHECKSUM, progress=lambda line: None, attempts=3, **QUICK)
     assert len(asked) == 3
     assert not to.exists()
 
@@ -117,17 +119,21 @@ def test_a_part_from_another_place_is_not_appended(to):
 
 
 def test_another_file_than_the_published_is_refused_and_leaves_nothing(to):
-    with serving(good(OTHER)) as (url, asked):
-        with pytest.raises(DownloadError, match=r"gives another file .*its sha256 is \w+, not \w+"):
-            download(url, to, CHECKSUM, progress=lambda line: None, **QUICK)
+    with (
+        serving(good(OTHER)) as (url, asked),
+        pytest.raises(DownloadError, match=r"gives another file .*its sha256 is \w+, not \w+"),
+    ):
+        download(url, to, CHECKSUM, progress=lambda line: None, **QUICK)
     assert len(asked) == 1
     assert list(to.parent.iterdir()) == []
 
 
 def test_another_file_in_pieces_is_refused_after_one_new_start(to):
-    with serving(cut(OTHER, 9000), good(OTHER), cut(OTHER, 9000), good(OTHER)) as (url, asked):
-        with pytest.raises(DownloadError, match="gives another file"):
-            download(url, to, CHECKSUM, progress=lambda line: None, **QUICK)
+    with (
+        serving(cut(OTHER, 9000), good(OTHER), cut(OTHER, 9000), good(OTHER)) as (url, asked),
+        pytest.raises(DownloadError, match="gives another file"),
+    ):
+        download(url, to, CHECKSUM, progress=lambda line: None, **QUICK)
     assert len(asked) == 4
 
 
@@ -178,9 +184,11 @@ def test_a_server_that_falls_silent_is_given_up_and_resumed(to):
 def test_a_server_that_drips_is_given_up(to):
     done = threading.Event()
     try:
-        with serving(drip(CONTENT, 0.02, done)) as (url, _):
-            with pytest.raises(DownloadError, match=r"gave (\d+ bytes in|nothing for) 0.15 s \(2 attempts\)"):
-                download(url, to, CHECKSUM, progress=lambda line: None, timeout=0.15, attempts=2, pause=0.01)
+        with (
+            serving(drip(CONTENT, 0.02, done)) as (url, _),
+            pytest.raises(DownloadError, match=r"gave (\d+ bytes in|nothing for) 0.15 s \(2 attempts\)"),
+        ):
+            download(url, to, CHECKSUM, progress=lambda line: None, timeout=0.15, attempts=2, pause=0.01)
     finally:
         done.set()
 
