@@ -91,6 +91,7 @@ class Schema:
     ``target``: ``class`` (names), ``number`` ([k] floats, named by ``target_names``) or ``sequence`` (a text or a tuple
     of symbols), None where there is none.
     ``classes``: the names in the order that the data set itself defines; None where the training split decides.
+    ``sample_rate``: of sounds, how many samples a second has.
     """
 
     inputs: Literal["image", "table", "array", "text", "audio"]
@@ -99,6 +100,7 @@ class Schema:
     target_names: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    sample_rate: int | None = None
 
 
 class Source(Protocol):
