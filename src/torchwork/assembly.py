@@ -157,7 +157,7 @@ def build_state(
     config: Config, data: Data, task: Any, device: torch.device, *, pretrained: bool
 ) -> tuple[State, list[Finding]]:
     """Build model, optimizer and schedule, before the first update; say what there is to say about them."""
-    model, findings = build_model(config, data.input_shape, task.num_outputs, device, pretrained=pretrained)
+    model, findings = build_model(config, data.facts(), task.num_outputs, device, pretrained=pretrained)
     _check_saveable(model, config.model["name"])
     optimizer = optimizers.build(config.optimizer, model, where="optimizer")
     findings = [

@@ -19,7 +19,10 @@ from torchwork.tasks import contracts
 from torchwork.types import Finding, InputError, Schema
 
 # what a model is told about the data, where its signature asks for it
-FROM_DATA = ("in_channels", "in_features", "input_shape", "image_size", "num_classes", "out_features")
+FROM_DATA = (
+    *("in_channels", "in_features", "input_shape", "image_size", "num_embeddings"),
+    *("num_classes", "out_features"),
+)
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
@@ -63,15 +66,17 @@ def check_model_options(config: Config) -> None:
 
 
 def build_model(
-    config: Config, input_shape: tuple[int, ...], outputs: int, device: torch.device, *, pretrained: bool = True
+    config: Config, facts: Mapping[str, Any], outputs: int, device: torch.device, *, pretrained: bool = True
 ) -> tuple[nn.Module, list[Finding]]:
     """Build and initialise the model, on its device and in its precision; say what there is to say about it.
 
-    ``pretrained=False`` leaves the file of ``model.weights`` unread, where the weights come from a checkpoint.
+    Of the facts about the data it takes ``input_shape`` and, for texts, ``num_tokens``. ``pretrained=False`` leaves
+    the file of ``model.weights`` unread, where the weights come from a checkpoint.
     """
     built = models.assemble(
         dict(config.model),
-        input_shape=input_shape,
+        input_shape=tuple(facts["input_shape"]),
+        num_tokens=facts.get("num_tokens"),
         num_outputs=outputs,
         seed=config.seed,
         where="model",

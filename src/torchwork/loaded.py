@@ -72,8 +72,7 @@ class Run:
             message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
             fix = f"go on with it: torchwork resume {self.path}"
             raise InputError(Finding("no-model", "error", str(self.path), message, fix))
-        shape = tuple(self.data["input_shape"])
-        model, _ = building.build_model(self.config, shape, self.task.num_outputs, self.device, pretrained=False)
+        model, _ = building.build_model(self.config, self.data, self.task.num_outputs, self.device, pretrained=False)
         checkpoint.load_weights(model, weights)
         return model.eval()
 

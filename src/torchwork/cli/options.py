@@ -16,14 +16,20 @@ from torchwork.config import components
 
 MISSING = inspect.Parameter.empty
 
-_FROM_THE_LAYER_BEFORE = ("in_features", "in_channels", "num_features", "num_channels", "normalized_shape")
+_FROM_WHAT_IT_GETS = (
+    *("in_features", "in_channels", "num_features", "num_channels", "normalized_shape"),
+    "num_embeddings",
+)
 _OF_THE_LAST_LAYER = ("out_features", "out_channels")  # follow from the data, but only there
 
 # What Torchwork passes or decides itself, by kind of component.
 _NOT_THE_USERS = {
-    "model": ("input_shape", "in_features", "in_channels", "image_size", "num_classes", "out_features"),
+    "model": (
+        *("input_shape", "in_features", "in_channels", "image_size", "num_embeddings"),
+        *("num_classes", "out_features"),
+    ),
     "init": ("tensor", "generator"),
-    "layer": ("device", "dtype", *_FROM_THE_LAYER_BEFORE),
+    "layer": ("device", "dtype", *_FROM_WHAT_IT_GETS),
     "loss": ("reduction", "reduce", "size_average"),
     "optimizer": ("params", "foreach", "differentiable"),
     "schedule": ("optimizer", "last_epoch", "T_max"),
@@ -34,10 +40,10 @@ _NOT_THE_USERS = {
 }
 
 # Of these kinds, what Torchwork passes may be set as well. What follows from where:
-FOLLOWS = {"model": "from the data", "layer": "from the layer before", "schedule": "from the run's length"}
+FOLLOWS = {"model": "from the data", "layer": "from what it gets", "schedule": "from the run's length"}
 _SETTABLE = (
-    *("input_shape", "in_features", "in_channels", "image_size", "num_classes", "out_features", "T_max"),
-    *_FROM_THE_LAYER_BEFORE,
+    *("input_shape", "image_size", "num_classes", "out_features", "T_max"),
+    *_FROM_WHAT_IT_GETS,
 )
 
 

@@ -19,7 +19,7 @@ PADDING, UNKNOWN = 0, 1
 FIRST = 2  # the number of the first token of the vocabulary; bytes begin there as well
 
 # A word is a run of letters; each digit and each other symbol is a token of its own, so that no number is unknown.
-WORD = re.compile(r"[^\W\d_]+|[^\s]")
+WORD = re.compile(r"[^\W\d_]+|\S")
 
 # Where no length is given: all of this share of the training texts, in whole, but at most so many tokens.
 SHARE = 0.99

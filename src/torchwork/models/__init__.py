@@ -8,6 +8,7 @@ MODELS = {
     "AlexNet": "torchwork.models.alexnet:AlexNet",
     "Sequential": "torchwork.models.sequential:sequential",
     "LSTM": "torchwork.models.recurrent:LSTM",
+    "TextCNN": "torchwork.models.textcnn:TextCNN",
     "alexnet": "torchwork.models.alexnet:alexnet",
     "vgg11": "torchwork.models.vgg:vgg11",
     "vgg11_bn": "torchwork.models.vgg:vgg11_bn",

@@ -40,6 +40,7 @@ def build(
     seed: int,
     where: str = "model",
     pretrained: bool = True,
+    num_tokens: int | None = None,
 ) -> nn.Module:
     """Return the model of `assemble`, without its findings.
 
@@ -47,7 +48,13 @@ def build(
     Linear(in_features=400, out_features=120, bias=True)
     """
     return assemble(
-        spec, input_shape=input_shape, num_outputs=num_outputs, seed=seed, where=where, pretrained=pretrained
+        spec,
+        input_shape=input_shape,
+        num_outputs=num_outputs,
+        seed=seed,
+        where=where,
+        pretrained=pretrained,
+        num_tokens=num_tokens,
     ).model
 
 
@@ -59,15 +66,17 @@ def assemble(
     seed: int,
     where: str = "model",
     pretrained: bool = True,
+    num_tokens: int | None = None,
 ) -> Built:
     """Return the model that a component names, with what follows from the data filled in, and findings about it.
 
-    A factory that has a parameter ``in_channels``, ``in_features``, ``input_shape``, ``image_size``, ``num_classes``
-    or ``out_features`` gets it from the data, unless the user gave it. The start values are drawn from ``seed`` alone;
-    no global generator is touched. Two options are Torchwork's own, unless the factory has parameters of these names:
-    ``weights``, a file to load (see `torchwork.models.weights`), and ``freeze``, patterns for the names of parameters
-    that stay as they are (see `torchwork.models.freeze`). With ``weights``, a model with a parameter
-    ``transform_input`` gets it as true, as torchvision does.
+    A factory that has a parameter ``in_channels``, ``in_features``, ``input_shape``, ``image_size``, ``num_classes``,
+    ``out_features`` or, where the samples are tokens of texts, ``num_embeddings`` gets it from the data, unless the
+    user gave it. The start values are drawn from ``seed`` alone; no global generator is touched. Two options are
+    Torchwork's own, unless the factory has parameters of these names: ``weights``, a file to load (see
+    `torchwork.models.weights`), and ``freeze``, patterns for the names of parameters that stay as they are (see
+    `torchwork.models.freeze`). With ``weights``, a model with a parameter ``transform_input`` gets it as true, as
+    torchvision does.
 
     Args:
         spec: ``name`` (of the catalog, or ``package.module:attribute``) and options.
@@ -76,6 +85,7 @@ def assemble(
         seed: The run's seed.
         where: The path of the component, for the findings.
         pretrained: False leaves the file of ``weights`` unread, for a model whose weights come from a checkpoint.
+        num_tokens: How many different tokens texts are made of; None where the samples are no texts.
 
     Raises:
         InputError: the name or an option is wrong, the data do not suit the model, it cannot be built, its weights do
@@ -85,11 +95,11 @@ def assemble(
     factory = catalog.load(name, MODELS, "model", where)
     known = catalog.parameters(factory)
     own = {key: options.pop(key) for key in OWN_OPTIONS if key in options and key not in known}
-    shape = tuple(input_shape)
-    findings = _check_own(own, where) + _check(name, factory, options, shape, num_outputs, where)
+    data = from_data(tuple(input_shape), num_outputs, num_tokens)
+    findings = _check_own(own, where) + _check(name, factory, options, data, where)
     if findings:
         raise InputError(findings)
-    supplied = _supplied(name, known, options, from_data(shape, num_outputs))
+    supplied = _supplied(name, known, options, data)
     if own.get("weights") is not None and "transform_input" in known.keys() - options.keys():
         supplied["transform_input"] = True
     with seeded(rng.seed(seed, "model")):
@@ -107,13 +117,15 @@ def _check(
     name: str,
     factory: Callable[..., Any],
     options: Mapping[str, Any],
-    shape: tuple[int, ...],
-    num_outputs: int,
+    data: Mapping[str, Any],
     where: str,
 ) -> list[Finding]:
-    data = from_data(shape, num_outputs)
+    known, shape = catalog.parameters(factory), data["input_shape"]
+    if name in MODELS and "num_embeddings" in data and "num_embeddings" not in known:
+        fix = "take a model that begins with an embedding: TextCNN, LSTM or Sequential"
+        return [Finding("unsuitable-model", "error", where, f"{name} takes numbers, and texts are tokens", fix)]
     findings = catalog.check_options(factory, options, where, supplied=data.keys())
-    findings += _unsuitable(name, catalog.parameters(factory).keys() - options.keys(), shape, where)
+    findings += _unsuitable(name, known.keys() - options.keys(), shape, where)
     if name in MODELS:
         findings += _contradictions(options, data, where)
         findings += [replace(finding, where=where) for finding in image_size.check_family(name, options, shape)]
@@ -141,7 +153,7 @@ def _supplied(
     return {**supplied, **{key: value for key, value in keywords.items() if key not in options}}
 
 
-def from_data(input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Any]:
+def from_data(input_shape: tuple[int, ...], num_outputs: int, num_tokens: int | None = None) -> dict[str, Any]:
     """Return what the data say about a model's parameters, by the names that model factories use.
 
     >>> from_data((3, 32, 32), 10)["in_features"]
@@ -153,6 +165,8 @@ def from_data(input_shape: tuple[int, ...], num_outputs: int) -> dict[str, Any]:
         "num_classes": num_outputs,
         "out_features": num_outputs,
     }
+    if num_tokens is not None:
+        known["num_embeddings"] = num_tokens
     if len(input_shape) > 1:
         known["in_channels"] = input_shape[0]
     if len(input_shape) == 3:
@@ -171,7 +185,7 @@ def _unsuitable(name: str, open_parameters: set[str], input_shape: tuple[int, ..
 
 def _contradictions(options: Mapping[str, Any], data: Mapping[str, Any], where: str) -> list[Finding]:
     findings = []
-    for option in ("in_channels", "in_features", "input_shape", "image_size"):
+    for option in ("in_channels", "in_features", "input_shape", "image_size", "num_embeddings"):
         if option not in options or option not in data:
             continue
         got, found = options[option], data[option]

@@ -19,12 +19,13 @@ def sequential(
     layers: Sequence[str | Mapping[str, Any]],
     input_shape: tuple[int, ...],
     out_features: int,
+    num_embeddings: int | None = None,
 ) -> nn.Sequential:
     """Layers of ``torch.nn`` by name, one after the other.
 
     What follows from the data may be left out: ``in_features``, ``in_channels``, ``num_features``, ``num_channels``,
     ``normalized_shape`` of any layer, from the shape that reaches it; ``out_features`` or ``out_channels`` of the last
-    layer that has one, which is the number of outputs.
+    layer that has one, which is the number of outputs; for texts, ``num_embeddings`` of a layer that looks tokens up.
 
     Shapes: [B, *input_shape] to what the last layer gives.
 
@@ -33,6 +34,7 @@ def sequential(
             and the layer's options.
         input_shape: Shape of one sample.
         out_features: Outputs a sample.
+        num_embeddings: How many different tokens texts are made of; null where the samples are no texts.
 
     Raises:
         InputError: the list is empty, a name or an option is wrong, or a layer cannot take what the one before gives.
@@ -54,7 +56,7 @@ def sequential(
     shape = tuple(input_shape)
     for index, spec in enumerate(layers):
         where = f"layers[{index}]"
-        supplied = _from_shape(shape)
+        supplied = _from_shape(shape) | ({} if num_embeddings is None else {"num_embeddings": num_embeddings})
         if index == last:
             supplied |= dict.fromkeys(OUTPUTS, out_features)
         layer = named_layer.make(spec, where, supplied)
