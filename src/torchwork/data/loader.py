@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
+from torchwork.data import threads
 from torchwork.data.augment.build import Augmentation
 from torchwork.data.dataset import DatasetSource
-from torchwork.data.files import ImageFiles
+from torchwork.data.decoding import FileImages
+from torchwork.data.mixing import Mixing
 from torchwork.data.pairs import Companions
+from torchwork.data.prefetch import SideStream, ahead
+from torchwork.data.reading import Reading, reading
 from torchwork.data.resident import SHARE, free_memory
 from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.data.wording import counted
-from torchwork.data.workers import Reading, Workers, deaths_told
+from torchwork.data.workers import Workers, deaths_told
 from torchwork.types import Batch, Finding, InputError, Source
 
 # Kept data that need no augmentation are kept as floats, ready for the model, up to this size: they then cost a batch
@@ -40,13 +44,15 @@ class Loader:
         batch_size: Samples a batch; the last one may be smaller.
         shuffle: Draw a new order for each epoch.
         drop_last: Leave out the last batch where it is smaller.
-        num_workers: Processes that read, where the data are not kept in memory. Any number gives the same bytes.
+        num_workers: Processes that read what is neither kept in memory nor on disk; 0: threads, or this process for a
+            user's data set. Any number gives the same bytes.
         seed: With the epoch it decides the order, and with the sample what augmentation and data set draw.
         device: Where the batches go.
         resident: Keep the prepared data in memory (True), read them anew in each epoch (False), or decide by size
             (None: see ``resident.SHARE``). A user's data set is always read anew, as it may draw in each epoch.
         companions: Who goes with whom. A batch then has B rows of m samples: inputs [B, m, ...], the targets of the
             members [B, m, ...] (or float [B] of 1 and -1, where a user's file gives those) and the anchors' ids [B].
+        late: Read nothing before the first batch is asked for.
 
     Raises:
         InputError: unreadable images, images that do not stack, a class that is not known, ``drop_last`` with a batch
@@ -77,31 +83,57 @@ class Loader:
         device: torch.device | str = "cpu",
         resident: bool | None = None,
         companions: Companions | None = None,
+        late: bool = False,
     ) -> None:
         if isinstance(source, DatasetSource):
             source = source.seeded(seed)
         self.indices = np.asarray(indices, np.int64)
         self.batch_size = batch_size
         self.device = torch.device(device)
-        self._pipeline = pipeline
-        self._augments = tuple(augments)
+        self._source, self._pipeline, self._target = source, pipeline, target
+        self._augments = tuple(augment for augment in augments if not augment.sizes and not augment.mixes)
+        self._sizing = next((augment for augment in augments if augment.sizes), None)
         self._shuffle, self._drop_last, self._seed = shuffle, drop_last, seed
         self._companions = companions
         self._count = len(self.indices) if companions is None else len(companions)
+        self._mixing = next((Mixing(augment, self._count, seed) for augment in augments if augment.mixes), None)
         if drop_last:
             check_batch_size(batch_size, self._count)
-        if isinstance(source, ImageFiles):
+        if isinstance(source, FileImages) and self._sizing is None:
             pipeline.check_sizes(source.sizes[self.indices], lambda place: source.name(int(self.indices[place])))
-        self._read = Reading(source, pipeline, target)
+        self._num_workers = num_workers
+        self._wanted = resident
         self._kept: Tensor | None = None
         self._finished = False
-        if resident is not False:
-            self._kept = pipeline.read_all(source, self.indices, np.inf if resident else None)
+        self._reading: Reading | None = None
+        self._workers: Workers | None = None
+        if not late:
+            self._open()
+
+    def _open(self) -> None:
+        """Read what is to be kept in memory, or make ready to read in each epoch."""
+        if self._reading is not None:
+            return
+        decoders = threads.beside(torch.get_num_threads())
+        self._reading = reading(
+            self._source,
+            self.indices,
+            self._pipeline,
+            self._target,
+            sizing=self._sizing,
+            seed=self._seed,
+            num_threads=decoders,
+        )
+        if self._wanted is not False and self._sizing is None:
+            self._kept = self._pipeline.read_all(self._source, self.indices, np.inf if self._wanted else None)
         if self._kept is not None:
-            raw = None if source.targets is None else source.targets[self.indices]
-            self._targets = self._read.target(raw, self.indices).to(self.device)
+            raw = None if self._source.targets is None else self._source.targets[self.indices]
+            self._targets = self._reading.target(raw, self.indices).to(self.device)
             self._kept = self._settle(self._kept)
-        self._workers = Workers(self._read, num_workers, self.device) if num_workers and self._kept is None else None
+        elif self._reading.keeps_in_memory:
+            self._reading.keep(self.indices)
+        elif self._num_workers and not self._reading.keeps:
+            self._workers = Workers(self._reading, self._num_workers, self.device)
 
     def __len__(self) -> int:
         return self._count // self.batch_size if self._drop_last else -(-self._count // self.batch_size)
@@ -113,7 +145,7 @@ class Loader:
 
     @property
     def resident(self) -> bool:
-        """Whether the data are kept in memory."""
+        """Whether a batch is no more than a copy of what is kept in memory, ready but for augmentation."""
         return self._kept is not None
 
     def order(self, epoch: int) -> np.ndarray:
@@ -126,20 +158,28 @@ class Loader:
 
         No batch shares memory with another or with what the loader keeps.
         """
+        self._open()
         rows = self._rows(epoch)
         members = rows[:, None] if self._companions is None else self._companions.members(epoch, rows)
         places, each = members.reshape(-1), members.shape[1]
         ids = self.indices[places]
-        keys = [augment.keys(self._seed, epoch, ids) for augment in self._augments]
         size, stop = self.batch_size * each, self.num_samples * each
         cuts = [slice(at, min(at + size, stop)) for at in range(start * size, stop, size)]
-        raw = self._read_anew(epoch, ids, cuts) if self._kept is None else self._pick(places, cuts)
+        wanted = [places[cut] for cut in cuts]
+        if self._mixing is not None:  # the partners are read behind the samples, and augmented like them
+            wanted = [np.concatenate([part, self._mixing.partners(epoch, self.indices[part])]) for part in wanted]
+        raw = self._read_anew(epoch, wanted) if self._kept is None else self._pick(wanted)
         with deaths_told():
-            for cut, (inputs, target) in zip(cuts, raw, strict=True):
+            for cut, part, (inputs, target) in zip(cuts, wanted, raw, strict=True):
                 if not self._finished:
-                    inputs = self._ready(inputs, [drawn[cut] for drawn in keys])
+                    inputs = self._ready(inputs, self._keys(epoch, self.indices[part]))
+                if self._mixing is not None:
+                    inputs, target = self._mixing(inputs, target, epoch, ids[cut])
                 batch = Batch(inputs, target, ids[cut])
                 yield batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
+
+    def _keys(self, epoch: int, ids: np.ndarray) -> list[np.ndarray]:
+        return [augment.keys(self._seed, epoch, ids) for augment in self._augments]
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
@@ -184,19 +224,36 @@ class Loader:
             inputs = augment(inputs, drawn)
         return moved(self._pipeline.finish(inputs), self.device)
 
-    def _pick(self, places: np.ndarray, cuts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
+    def _pick(self, wanted: list[np.ndarray]) -> Iterator[tuple[Any, Tensor]]:
         assert self._kept is not None
-        order = torch.from_numpy(places)
-        rows_of_kept, rows_of_targets = order.to(self._kept.device), order.to(self.device)
-        for cut in cuts:
-            inputs = self._kept.index_select(0, rows_of_kept[cut])
-            yield inputs, self._targets.index_select(0, rows_of_targets[cut])
+        for places in wanted:
+            rows = torch.from_numpy(places)
+            inputs = self._kept.index_select(0, rows.to(self._kept.device))
+            yield inputs, self._targets.index_select(0, rows.to(self.device))
 
-    def _read_anew(self, epoch: int, ids: np.ndarray, cuts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
-        wanted = [(epoch, ids[cut]) for cut in cuts]
-        read = map(self._read, wanted) if self._workers is None else self._workers.read(wanted)
+    def _read_anew(self, epoch: int, wanted: list[np.ndarray]) -> Iterator[tuple[Any, Tensor]]:
+        assert self._reading is not None
+        keys = [(epoch, self.indices[places]) for places in wanted]
+        if self._workers is not None:
+            read = self._workers.read(keys)
+        elif isinstance(self._source, DatasetSource):  # it draws from the global generators, which the model uses too
+            read = map(self._reading, keys)
+        else:
+            read = self._ahead(keys)
         for inputs, target in read:
             yield inputs, moved(target, self.device)
+
+    def _ahead(self, keys: list[Any]) -> Iterator[tuple[Any, Tensor]]:
+        """Yield batches that a thread reads, and sends to the device, while the model is at work on those before."""
+        side = SideStream(self.device)
+
+        def sent() -> Iterator[Any]:
+            for key in keys:
+                inputs, target = self._reading(key)  # type: ignore[misc]
+                yield side.send(inputs), target
+
+        for inputs, target in ahead(sent()):
+            yield side.arrived(inputs), target
 
 
 def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch_size") -> None:

@@ -56,9 +56,8 @@ def _host_memory() -> int:
 def read_all(
     source: Source,
     indices: np.ndarray,
-    prepare: Callable[[Any], Any],
+    prepared: Callable[[Source, np.ndarray], Any],
     *,
-    size: tuple[int, int] | None = None,
     budget: float | None = None,
 ) -> Tensor | None:
     """Return the prepared samples of ``indices`` as one tensor [N, ...], or None where they are not to be kept.
@@ -68,7 +67,7 @@ def read_all(
     """
     if isinstance(source, DatasetSource) or len(indices) == 0:
         return None
-    first = prepare(source.read(indices[:1], epoch=0, size=size)[0])
+    first = prepared(source, indices[:1])
     if not isinstance(first, Tensor):
         return None
     limit = SHARE * free_memory() if budget is None else budget
@@ -77,6 +76,6 @@ def read_all(
     kept = torch.empty((len(indices), *first.shape[1:]), dtype=first.dtype)
     start = 0
     for chunk in chunks(indices, source.schema):
-        kept[start : start + len(chunk)] = prepare(source.read(chunk, epoch=0, size=size)[0])
+        kept[start : start + len(chunk)] = prepared(source, chunk)
         start += len(chunk)
     return kept

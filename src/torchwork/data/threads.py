@@ -25,15 +25,24 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def over(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Return the function's results in the order of the items, computed by as many threads as there are cores.
+def beside(computing: int) -> int:
+    """Return how many threads read while ``computing`` others compute: the cores they leave, and one that often waits.
+
+    >>> beside(10_000)
+    1
+    """
+    return max(1, num_cores() - computing + 1)
+
+
+def over(function: Callable[[Item], Result], items: Sequence[Item], count: int | None = None) -> list[Result]:
+    """Return the function's results in the order of the items, computed by ``count`` threads, one for each core.
 
     The threads end with the call, so that a later fork copies none of their locks.
 
     >>> over(len, ["a", "bc"])
     [1, 2]
     """
-    threads = min(num_cores(), len(items))
+    threads = min(num_cores() if count is None else count, len(items))
     if threads < 2 or len(items) < FEW:
         return [function(item) for item in items]
     # A thread takes a run of items at a time: an item may cost no more than handing it over.

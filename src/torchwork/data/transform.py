@@ -12,8 +12,9 @@ from torch import Tensor
 from torchwork import catalog
 from torchwork.data import TRANSFORMS
 from torchwork.data.component import call, construct, options_of
-from torchwork.data.decoding import FileImages, batch_of
+from torchwork.data.decoding import Decoded, FileImages, store_for
 from torchwork.data.normalize import Normalize
+from torchwork.data.packed import Cache
 from torchwork.data.pipelines.arrays import Arrays
 from torchwork.data.pipelines.images import Images
 from torchwork.data.pipelines.stack import stacked
@@ -40,6 +41,7 @@ class Pipeline:
         steps: Components of the catalog that fit the samples, or import paths; Normalize stands last.
         schema: What the samples are.
         where: The place in the config, for findings.
+        first: Components that ``data.clean`` puts before all others.
 
     Raises:
         InputError: unknown names or options, a step that does not fit the data, Normalize not at the end.
@@ -53,21 +55,33 @@ class Pipeline:
     (torch.Size([4, 1, 16, 16]), torch.float32)
     """
 
-    def __init__(self, steps: Sequence[Mapping[str, Any]], schema: Schema, where: str = "data.transform") -> None:
+    def __init__(
+        self,
+        steps: Sequence[Mapping[str, Any]],
+        schema: Schema,
+        where: str = "data.transform",
+        first: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self.dtype = torch.float32
         self.schema = schema
         self.where = where
         self.way: Way = WAYS[schema.inputs](schema, where)
+        #: Where decoded images may be kept on disk; None: nowhere.
+        self.cache: Cache | None = None
+        #: Whether an augmentation sets the size of the images of training.
+        self.sized_later = False
         self._kept: tuple[Source, np.ndarray, Tensor] | None = None
+        self._decoded: dict[tuple[int, bool], Decoded] = {}
         findings: list[Finding] = []
         last = False
-        for place, spec in enumerate(steps):
-            step, wrong = _step(spec, f"{where}[{place}]")
+        placed = [*(("data.clean", spec) for spec in first), *((f"{where}[{i}]", s) for i, s in enumerate(steps))]
+        for place, spec in placed:
+            step, wrong = _step(spec, place)
             if not wrong and last:
                 fix = "put Normalize last; it is done on floats, after all steps and the augmentation"
                 message = f"{spec['name']} stands after Normalize"
-                wrong = [Finding("order", "error", f"{where}[{place}]", message, fix)]
-            findings += wrong or self.way.add(step, spec["name"], f"{where}[{place}]")
+                wrong = [Finding("order", "error", place, message, fix)]
+            findings += wrong or self.way.add(step, spec["name"], place)
             last = last or isinstance(step, Normalize)
         if findings:
             raise InputError(findings)
@@ -83,7 +97,7 @@ class Pipeline:
         Raises:
             InputError: figures that were given do not fit the data, or samples that cannot be prepared.
         """
-        if isinstance(source, FileImages):
+        if isinstance(source, FileImages) and not self.sized_later:
             self.check_sizes(source.sizes[indices], lambda place: source.name(int(indices[place])))
         self.way.learn(source, indices, lambda: self._passes(source, indices))
 
@@ -98,6 +112,11 @@ class Pipeline:
         return read_all(source, indices, self.prepared, budget=budget)
 
     def _passes(self, source: Source, indices: np.ndarray) -> Iterator[Any]:
+        if self.sized_later and isinstance(source, FileImages):  # as the augmentation gets them
+            decoded = self.decoded(source, indices, sized=False)
+            for chunk in chunks(indices, self.schema):
+                yield from (image[None] for image in decoded.batch(chunk))
+            return
         everything = self.read_all(source, indices)
         if everything is not None:
             self._kept = (source, indices, everything)
@@ -113,10 +132,17 @@ class Pipeline:
             InputError: as ``prepare``, or samples that cannot be read.
         """
         if isinstance(source, FileImages) and isinstance(self.way, Images):
-            way, ids, hint = self.way, np.asarray(indices).tolist(), self.size_hint
-            found = batch_of(lambda place: way.prepare_one(source.decode(ids[place], hint)), source, indices)
-            return stacked(found, self.where)
+            return stacked(self.decoded(source, indices).batch(indices), self.where)
         return self.prepare(source.read(indices, epoch=epoch, size=self.size_hint)[0])
+
+    def decoded(self, source: FileImages, indices: np.ndarray, *, sized: bool = True) -> Decoded:
+        """Return the images of files after the steps, with what keeps them for the split ``indices`` between epochs."""
+        assert isinstance(self.way, Images)
+        found = self._decoded.get((id(source), sized))
+        if found is None:
+            store = store_for(source, self.way, indices, sized=sized, cache=self.cache)
+            found = self._decoded[id(source), sized] = Decoded(source, self.way, sized=sized, store=store)
+        return found
 
     def prepare(self, inputs: Any) -> Any:
         """Return raw inputs after the deterministic steps, on the host, as one tensor [B, ...].

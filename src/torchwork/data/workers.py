@@ -13,32 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from torchwork.data.soft import SoftTarget
-from torchwork.data.target import Target
-from torchwork.data.transform import Pipeline
-from torchwork.types import InputError, RunError, Source
+from torchwork.types import InputError, RunError
 
 Key = tuple[int, np.ndarray]
-
-
-class Reading:
-    """From (epoch, ids) to prepared inputs and encoded targets on the host."""
-
-    def __init__(self, source: Source, pipeline: Pipeline, target: Target | SoftTarget | None) -> None:
-        self._source = source
-        self._pipeline = pipeline
-        self._target = target
-
-    def __call__(self, key: Key) -> tuple[Any, Tensor]:
-        epoch, ids = key
-        inputs, raw = self._source.read(ids, epoch=epoch, size=self._pipeline.size_hint)
-        return self._pipeline.prepare(inputs), self.target(raw, ids)
-
-    def target(self, raw: Any, ids: np.ndarray) -> Tensor:
-        """Return the encoded targets; [B, 0] where there are none."""
-        if self._target is None or raw is None:
-            return torch.empty((len(ids), 0), dtype=self._pipeline.dtype)
-        return self._target.at(ids, raw, self._pipeline.dtype)
 
 
 class _Batches(Dataset[Any]):

@@ -23,6 +23,8 @@ class Augmentation:
     place: int
     name: str
     where: str
+    sizes: bool = False  # takes images of any size, one at a time, and gives them one
+    mixes: bool = False  # mixes each sample with another of the training split, and their targets
 
     def keys(self, seed: int, epoch: int, ids: np.ndarray) -> np.ndarray:
         """Return the uint64 keys of samples: a function of the seed, the epoch, the sample and this operation."""

@@ -51,9 +51,36 @@ class Images:
     def prepare(self, raw: Any) -> Any:
         return stacked(self._done(raw, self._steps), self._where)
 
-    def prepare_unsized(self, raw: Any) -> list[Tensor]:
-        """Return images after the steps but those that set the size: an augmentation is to set it."""
-        return list(self._done(raw, [step for step in self._steps if not isinstance(step, SIZING_STEPS)]))
+    def prepare_one(self, image: Tensor) -> Tensor:
+        """Return one image [C, H, W] after the steps."""
+        return self._done([image], self._steps)[0]
+
+    def prepare_unsized(self, image: Tensor) -> Tensor:
+        """Return one image [C, H, W] after the steps but those that set the size: an augmentation is to set it."""
+        return self._done([image], [step for step in self._steps if not isinstance(step, SIZING_STEPS)])[0]
+
+    def said(self, *, sized: bool = True) -> list[str]:
+        """Return the steps of ``prepare_one`` or, with ``sized=False``, of ``prepare_unsized`` in words."""
+        return [repr(step) for step in self._steps if sized or not isinstance(step, SIZING_STEPS)]
+
+    def shapes(self, sizes: np.ndarray, channels: int, *, sized: bool = True) -> np.ndarray | None:
+        """Return height, width and channels of images after the steps, int64 [N, 3], from their heights and widths.
+
+        None where a user's own step makes of them what cannot be foreseen. ``sized=False``: as ``prepare_unsized``.
+        """
+        wanted = [step for step in self._steps if sized or not isinstance(step, SIZING_STEPS)]
+        if not all(isinstance(step, IMAGE_STEPS) for step in wanted):
+            return None
+        distinct, inverse = np.unique(sizes, axis=0, return_inverse=True)
+        outcomes = []
+        for size in map(tuple, distinct.tolist()):
+            for step in wanted if all(size) else ():
+                size = step.output_size(*size)  # type: ignore[attr-defined]
+            outcomes.append(size)
+        for step in wanted:
+            channels = step.num_output_channels if isinstance(step, steps.Grayscale) else channels
+        found = np.array(outcomes, np.int64).reshape(-1, 2)[inverse.reshape(-1)]
+        return np.concatenate([found, np.full((len(found), 1), channels)], 1)
 
     def _done(self, inputs: Any, wanted: list[Callable[[Any], Any]]) -> Any:
         for step in wanted:

@@ -1,0 +1,148 @@
+"""Images from files by threads, each straight into its place in the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchwork.data import resident, threads
+from torchwork.data.decode import UnreadableError
+from torchwork.data.fingerprint import fingerprints
+from torchwork.data.packed import Cache, Packed, key
+from torchwork.data.pipelines.images import Images
+from torchwork.types import Source
+
+
+@runtime_checkable
+class FileImages(Source, Protocol):
+    """A source whose samples are image files, so that each can be decoded for itself by any thread."""
+
+    paths: Sequence[Path]
+    sizes: np.ndarray  # height and width of each, int64 [N, 2]; (0, 0) of one that cannot be read
+    mode: str  # RGB, L or another of Pillow's, which gives the number of channels
+
+    def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
+        """Return one image uint8 [C, H, W]; ``size`` is a hint as for ``read``."""
+        ...
+
+
+def _side_by_side(image: Callable[[int], Tensor], length: int, count: int | None) -> Tensor | list[Tensor]:
+    """Return ``image(place)`` for each place, written by threads straight into one tensor where shapes are equal."""
+    first = image(0)
+    batch = torch.empty((length, *first.shape), dtype=first.dtype)
+    batch[0] = first
+
+    def fill(place: int) -> Tensor | None:
+        found = image(place)
+        if found.shape != batch.shape[1:] or found.dtype != batch.dtype:
+            return found
+        batch[place] = found
+        return None
+
+    others = threads.over(fill, range(1, length), count)
+    if all(other is None for other in others):
+        return batch
+    return [first, *(batch[place] if other is None else other for place, other in enumerate(others, 1))]
+
+
+def store_for(
+    source: FileImages, way: Images, indices: np.ndarray, *, sized: bool, cache: Cache | None
+) -> Packed | None:
+    """Return what keeps the images of a split between epochs; None where nothing does, or one tensor in memory will.
+
+    That is a pack that is already there; else the memory, where the images fit into its budget (``resident``); else a
+    new pack. Which of them changes no byte of a batch.
+
+    Args:
+        source: The files.
+        way: The steps, which with the content of the files decide the pack.
+        indices: The samples of the split.
+        sized: As for ``Decoded``.
+        cache: Where packs may stand; None where there is to be none.
+    """
+    shapes = way.shapes(source.sizes, len(source.mode), sized=sized)
+    if shapes is None:
+        return None
+    small = int(shapes[indices].prod(1).sum()) <= resident.SHARE * resident.free_memory()
+    if cache is not None and (not small or cache.folder.is_dir()):
+        said = (source.mode, way.said(sized=sized), *map(version, ("simplejpeg", "pillow", "torch")))
+        name = key(fingerprints(source, np.arange(len(source.paths))), *said)
+        found = cache.pack(name, shapes, only_if_there=small)
+        if found is not None:
+            return found
+    return Packed(shapes) if small and not sized else None
+
+
+class Decoded:
+    """The images of files after the steps, each taken from a store where it is there, else decoded and put there.
+
+    Args:
+        source: The files.
+        way: The steps.
+        sized: Do the steps that set the size too; else an augmentation is to set it.
+        store: What keeps the images; None decodes them each time.
+    """
+
+    def __init__(self, source: FileImages, way: Images, *, sized: bool = True, store: Packed | None = None) -> None:
+        self._source = source
+        self._prepare = way.prepare_one if sized else way.prepare_unsized
+        self._hint = way.size_hint if sized else None
+        self.store = store
+
+    def image(self, index: int) -> Tensor:
+        """Return one image uint8 [C, H, W], which is not to be changed.
+
+        Raises:
+            decode.UnreadableError: the file cannot be read.
+        """
+        found = None if self.store is None else self.store.get(index)
+        if found is None:
+            found = self._prepare(self._source.decode(index, self._hint))
+            if self.store is not None:
+                self.store.put(index, found)
+        return found
+
+    def batch(
+        self, indices: np.ndarray, then: Callable[[int, Tensor], Tensor] | None = None, *, count: int | None = None
+    ) -> Tensor | list[Tensor]:
+        """Return the images of ``indices`` as one tensor [B, ...], or a list where shapes differ.
+
+        Args:
+            indices: Samples of the source.
+            then: What becomes of the image at a place of ``indices``, called with both by several threads.
+            count: How many threads decode; as many as there are cores where left out.
+
+        Raises:
+            InputError: files that cannot be read, all of them by name.
+        """
+        ids = np.asarray(indices).tolist()
+
+        def image(place: int) -> Tensor:
+            found = self.image(ids[place])
+            return found if then is None else then(place, found)
+
+        try:
+            return _side_by_side(image, len(ids), count)
+        except UnreadableError:
+            self._source.read(indices, epoch=0)  # names them all
+            raise  # not reached, unless a file has been mended meanwhile
+
+    def fill(self, indices: np.ndarray) -> None:
+        """Decode those of ``indices`` that the store lacks.
+
+        Raises:
+            InputError: files that cannot be read, all of them by name.
+        """
+        assert self.store is not None
+        missing = self.store.missing(np.asarray(indices).tolist())
+        try:
+            threads.over(lambda index: self.image(index) is None, missing)
+        except UnreadableError:
+            self._source.read(np.array(missing, np.int64), epoch=0)
+            raise

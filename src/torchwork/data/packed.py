@@ -1,0 +1,189 @@
+"""Decoded images one after the other, each decoded at most once: in memory, or in a file that later epochs map."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Counts up when the same key would stand for other bytes.
+FORMAT = 1
+_PIXELS, _SUMS, _USED = "pixels.bin", "sums.bin", "used"
+
+
+class Packed:
+    """uint8 images of known sizes, each at its own place; what is not there yet is None.
+
+    In memory, places that were never written cost nothing. In a folder, the pixels stand in a file that is mapped, and
+    a checksum (CRC-32) stands beside each image, written after it: a process that died, a machine that stopped or a
+    disk that lied leaves an image that does not count, never a wrong one. Two runs may fill and read one folder at a
+    time, as both write the same bytes.
+
+    Args:
+        shapes: Height, width and channels of each image, int64 [N, 3].
+        folder: Where the files stand; None keeps the images in memory.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+
+    >>> packed = Packed(np.array([[2, 2, 3], [1, 4, 3]]))
+    >>> packed.put(1, torch.ones(3, 1, 4, dtype=torch.uint8))
+    >>> packed.get(0) is None, packed.get(1).shape
+    (True, torch.Size([3, 1, 4]))
+    """
+
+    def __init__(self, shapes: np.ndarray, folder: Path | None = None) -> None:
+        self._shapes = np.asarray(shapes, np.int64).reshape(-1, 3)
+        self._starts = np.concatenate([[0], np.cumsum(self._shapes.prod(1))])
+        self._there = np.zeros(len(self._shapes), bool)
+        self._sums: np.ndarray | None = None
+        self._used: IO[bytes] | None = None
+        if folder is None:
+            self._pixels = np.empty(self.nbytes, np.uint8)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self._used = open(folder / _USED, "ab")  # noqa: SIM115 (held as long as this lives: nobody deletes it then)
+        fcntl.flock(self._used, fcntl.LOCK_SH)
+        os.utime(folder / _USED)
+        self._pixels = _mapped(folder / _PIXELS, np.dtype(np.uint8), self.nbytes)
+        self._sums = _mapped(folder / _SUMS, np.dtype(np.uint32), len(self._shapes))
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the images stand in memory, and are gone with this object."""
+        return self._sums is None
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all images."""
+        return int(self._starts[-1])
+
+    def get(self, place: int) -> Tensor | None:
+        """Return an image uint8 [C, H, W], a view that is not to be changed, or None where it is not there (whole)."""
+        if not self._there[place]:
+            if self._sums is None or self._sums[place] == 0 or _sum(self._slot(place)) != self._sums[place]:
+                return None
+            self._there[place] = True
+        return torch.from_numpy(self._slot(place).reshape(*self._shapes[place])).permute(2, 0, 1)
+
+    def put(self, place: int, image: Tensor) -> None:
+        """Write an image uint8 [C, H, W].
+
+        Raises:
+            ValueError: it is of another shape than was said.
+        """
+        height, width, channels = self._shapes[place].tolist()
+        if tuple(image.shape) != (channels, height, width):
+            raise ValueError(f"image {place} is {list(image.shape)}, not {[channels, height, width]}")
+        slot = self._slot(place)
+        slot.reshape(height, width, channels)[...] = image.permute(1, 2, 0).numpy()
+        if self._sums is not None:
+            self._sums[place] = _sum(slot)
+        self._there[place] = True
+
+    def missing(self, places: Sequence[int]) -> list[int]:
+        """Return those of the places that hold no image."""
+        return [place for place in places if self.get(place) is None]
+
+    def _slot(self, place: int) -> np.ndarray:
+        return self._pixels[self._starts[place] : self._starts[place + 1]]
+
+
+def _sum(slot: np.ndarray) -> int:
+    """Return the checksum of an image; never 0, which says that there is none."""
+    return zlib.crc32(slot.data) or 1
+
+
+def _mapped(path: Path, dtype: np.dtype[Any], count: int) -> np.ndarray:
+    if count:
+        with open(path, "ab") as file:  # the disk's blocks are taken now: a full disk would end the process later
+            os.posix_fallocate(file.fileno(), 0, count * dtype.itemsize)
+    return np.memmap(path, dtype, mode="r+", shape=(count,)) if count else np.empty(0, dtype)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The folder that packs stand in, and how many bytes they may take together."""
+
+    folder: Path
+    budget: float
+
+    def pack(self, name: str, shapes: np.ndarray, *, only_if_there: bool = False) -> Packed | None:
+        """Return the pack of a name, made where it is not there; None where the budget or the disk has no room."""
+        place = self.folder / name
+        if only_if_there and not (place / _SUMS).is_file():
+            return None
+        try:
+            if not _make_room(self.folder, name, int(shapes.prod(1).sum()), self.budget):
+                return None
+            return Packed(shapes, place)
+        except OSError:
+            return None
+
+
+def key(contents: Sequence[str], *said: Any) -> str:
+    """Return the name of a pack: a function of the files' contents and of all that decides what becomes of them.
+
+    >>> key(["ab"], "RGB") == key(["ab"], "L")
+    False
+    """
+    digest = blake2b(json.dumps([FORMAT, *map(repr, said)]).encode(), digest_size=16)
+    for content in contents:
+        digest.update(content.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _make_room(root: Path, wanted: str, nbytes: int, budget: float) -> bool:
+    """Delete packs that were used longest ago until ``nbytes`` more fit into the budget; tell whether they do.
+
+    A pack that a process has open stays. That of the name ``wanted`` counts as if it were there in full.
+    """
+    if nbytes > budget:
+        return False
+    packs = sorted((path for path in root.glob("*") if path.name != wanted), key=_last_use)
+    total = nbytes + sum(map(_size, packs))
+    for pack in packs:
+        if total <= budget:
+            break
+        size = _size(pack)
+        if _deleted(pack):
+            total -= size
+    return total <= budget
+
+
+def _last_use(pack: Path) -> float:
+    try:
+        return (pack / _USED).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _size(pack: Path) -> int:
+    """Return the bytes of a pack's files."""
+    try:
+        return sum(path.stat().st_size for path in pack.iterdir())
+    except OSError:
+        return 0
+
+
+def _deleted(pack: Path) -> bool:
+    with suppress(OSError), open(pack / _USED, "ab") as used:
+        fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(pack)
+        return True
+    return False
