@@ -11,7 +11,7 @@ import pytest
 
 from torchwork.data.columns import kind_of
 from torchwork.data.table import Table, read_rows
-from torchwork.types import InputError, Schema
+from torchwork.types import Fault, InputError, Schema
 
 ROWS = """size,colour,rooms,price,part
 1.5,red,3,100.5,train
@@ -61,8 +61,8 @@ def test_tabs_and_compression(tmp_path: Path) -> None:
 def test_na_is_a_text_among_texts_and_a_hole_among_numbers(tmp_path: Path) -> None:
     source = Table(_write(tmp_path, "region,x,y\nNA,1,0.5\nEU,2,1.5\nNone,3,2.5\n"), "y")
     assert source.read(np.arange(3), epoch=1)[0]["categories"][:, 0].tolist() == ["NA", "EU", "None"]
-    with pytest.raises(InputError, match="column 'x'"):
-        Table(_write(tmp_path, "region,x,y\nNA,NA,0.5\nEU,2,1.5\n"), "y")
+    hole = Table(_write(tmp_path, "region,x,y\nNA,NA,0.5\nEU,2,1.5\n"), "y")
+    assert hole.faults == (Fault(0, "missing", "'x' is empty"),)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,36 @@ def _wrong(path: str, *arguments: object, **options: object) -> list[tuple[str, 
     return [(finding.code, finding.where, finding.message) for finding in caught.value.findings]
 
 
-def test_bad_cells_are_named_by_row_and_column(tmp_path: Path) -> None:
-    path = _write(tmp_path, "x,c,y\n1,a,1.5\n,b,2.5\ninf,,3.5\n4,d,\n")
-    ((code, where, message),) = _wrong(path, "y")
-    assert (code, where) == ("missing-cells", "path")
-    assert message.startswith("4 cells")
-    assert "column 'x' (2): rows 2, 3" in message
-    assert "column 'c' (1): row 3" in message
-    assert "column 'y' (1): row 4" in message
+def test_rows_with_bad_cells_are_faults_and_say_which(tmp_path: Path) -> None:
+    source = Table(_write(tmp_path, "x,c,y\n1,a,1.5\n,b,2.5\ninf,,3.5\n4,d,\n"), "y")
+    assert source.faults == (
+        Fault(1, "missing", "'x' is empty"),
+        Fault(2, "infinite", "'c' is empty, 'x' is infinite"),
+        Fault(3, "missing-target", "the target is missing"),
+    )
+    inputs, targets = source.read(np.arange(4), epoch=0)
+    np.testing.assert_array_equal(inputs["numbers"][:, 0], [1, np.nan, np.inf, 4])
+    assert inputs["categories"][:, 0].tolist() == ["a", "b", None, "d"]
+    np.testing.assert_array_equal(targets[:, 0], [1.5, 2.5, 3.5, np.nan])
+
+
+def test_holes_leave_columns_what_they_are(tmp_path: Path) -> None:
+    rows = "".join(f"{row},{row % 2 == 0},{row}\n" for row in range(1, 31))
+    whole, holed = Table(_write(tmp_path, f"x,b,y\n{rows}"), "y"), Table(_write(tmp_path, f"x,b,y\n{rows},,\n"), "y")
+    assert holed.schema == whole.schema
+    assert holed.schema.numbers == ("x", "b")
+    assert holed.schema.target == "class"
+    assert holed.targets.tolist() == [*whole.targets.tolist(), None]
+    np.testing.assert_array_equal(holed.numbers[:-1], whole.numbers)
+
+
+def test_columns_that_are_no_inputs_are_annotations(tmp_path: Path) -> None:
+    source = Table(_write(tmp_path, ROWS), "price", columns=["size"], split_column="part")
+    assert {name: values.tolist() for name, values in source.annotations.items()} == {
+        "colour": ["red", "blue", "red"],
+        "rooms": [3, 4, 3],
+        "part": ["train", "train", "val"],
+    }
 
 
 def test_a_bad_cell_in_a_column_that_is_not_used_does_not_matter(tmp_path: Path) -> None:
@@ -127,6 +149,11 @@ def test_other_mistakes(tmp_path: Path) -> None:
     assert _wrong(path, ["price", "rooms"], kind="class")[0][0] == "several-classes"
     assert _wrong(_write(tmp_path, "x,y\n1,a\n2,a\n"), "y")[0][0] == "one-class"
     assert _wrong(_write(tmp_path, "y\n1.5\n2.5\n"), "y")[0][0] == "no-inputs"
+    assert _wrong(_write(tmp_path, "x,y\n1,a\n2,a\n3,\n"), "y")[0][0] == "one-class"
+    assert _wrong(_write(tmp_path, "x,z,y\n1,,a\n2,,b\n"), "y") == [
+        ("empty-column", "columns", "column 'z' holds nothing")
+    ]
+    assert _wrong(_write(tmp_path, "x,y\n1,\n2,\n"), "y")[0][:2] == ("empty-column", "target")
     assert _wrong(_write(tmp_path, "x,y\n"), "y")[0][0] == "no-samples"
     assert _wrong(_write(tmp_path, ""), "y")[0][0] == "unreadable-table"
     assert _wrong(_write(tmp_path, 'x,y\n1,2\n"3,4,5\n6,7\n'), "y")[0][0] == "unreadable-table"
@@ -142,9 +169,7 @@ def test_rows_for_prediction_need_no_target_and_any_order_of_columns() -> None:
     np.testing.assert_array_equal(inputs["numbers"].numpy(), [[1.5, 3]])
 
 
-def test_one_bad_cell_is_told_in_the_singular(tmp_path: Path) -> None:
-    ((_, _, message),) = _wrong(_write(tmp_path, "x,y\n1,0.5\n,1.5\n"), "y")
-    assert message.startswith("1 cell is empty")
+def test_one_cell_that_names_no_split_is_told_in_the_singular(tmp_path: Path) -> None:
     ((_, _, message),) = _wrong(_write(tmp_path, "x,y,p\n1,0.5,train\n2,1.5,trian\n"), "y", split_column="p")
     assert message.startswith("1 cell of column 'p' names no split")
 
@@ -185,7 +210,6 @@ def test_texts_are_mistakes_where_nine_tenths_of_the_cells_are_numbers(
 def test_empty_cells_and_marks_of_missing_ones_do_not_hide_a_text_among_numbers(tmp_path: Path) -> None:
     path = _write(tmp_path, _numbers_but_for({1: "NA", 2: "", 3: "NA", 4: "oops"}, 20))
     assert [(code, message) for code, _, message in _wrong(path, "y")] == [
-        ("missing-cells", "1 cell is empty, NaN or infinite: column 'size' (1): row 2"),
         ("stray-texts", "column 'size' holds numbers, but 'NA' in row 1, 'NA' in row 3, 'oops' in row 4"),
     ]
 
@@ -209,6 +233,9 @@ def test_a_text_in_a_row_to_predict_is_named_with_its_cell(tmp_path: Path) -> No
         ("a.csv", "column 'size' holds texts: 'wide' in row 2"),
         ("a.csv", "column 'rooms' holds texts: '3' in row 1"),
     ]
+    for filled in (("size",), ("size", "rooms")):
+        holes = read_rows({"a.csv": pd.DataFrame({"size": [None, 1.5], "rooms": [1, 2]})}, schema, filled)
+        np.testing.assert_array_equal(holes.numbers, [[np.nan, 1], [1.5, 2]])
     empty = pd.DataFrame({"size": [None, None], "rooms": [1, 2]}, dtype=object).astype({"rooms": int})
     with pytest.raises(InputError, match="2 cells are empty"):
-        read_rows({"a.csv": empty}, schema)
+        read_rows({"a.csv": empty}, schema, ("rooms",))

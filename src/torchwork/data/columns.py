@@ -46,7 +46,8 @@ def part_of(name: str) -> str | None:
 def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
     """Read a CSV file (``.tsv``: tabs; also compressed) with text as text: only an empty cell of a text is missing.
 
-    In a column of numbers pandas's marks for a missing one (NA, NaN, null and so on) count as missing too.
+    In a column of numbers pandas's marks for a missing one (NA, NaN, null and so on) count as missing too. Whole
+    numbers, and true and false, stay what they are beside missing cells.
 
     Raises:
         InputError: the file is not there, is empty or no table.
@@ -64,11 +65,12 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, **options)
         frame.columns = [str(name).strip() for name in frame.columns]
-        holes = [name for name, kind in frame.dtypes.items() if not is_number(kind) and frame[name].isna().any()]
+        holes = [name for name in frame.columns if frame[name].isna().any()]
         if holes:
             texts = pd.read_csv(path, **options, dtype=str, keep_default_na=False, na_values=[""])
             texts.columns = frame.columns
-            frame[holes] = texts[holes]
+            for name in holes:
+                frame[name] = _with_holes(frame[name], texts[name])
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
         message = f"{path} cannot be read as a table: {error}"
         fix = "expected a CSV file in UTF-8 whose first line names the columns"
@@ -76,6 +78,16 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
     if len(frame) == 0:
         raise InputError(Finding("no-samples", "error", where, f"{path} has no rows", "give at least two"))
     return frame
+
+
+def _with_holes(column: pd.Series, texts: pd.Series) -> pd.Series:
+    """Return a column with missing cells as what it would be without: pandas makes floats or objects of them."""
+    there = column.notna()
+    if not is_number(column.dtype):
+        truths = there.any() and column[there].map(lambda cell: isinstance(cell, bool)).all()
+        return column.astype("boolean") if truths else texts
+    whole = there.any() and texts[there].str.fullmatch(r"[+-]?\d{1,15}").all()
+    return column.astype("Int64") if whole else column
 
 
 def is_number(kind: Any) -> bool:
@@ -163,9 +175,17 @@ def stray_texts(frame: pd.DataFrame, columns: Sequence[str], where: str, fix: st
 
 
 def texts_of(column: pd.Series) -> np.ndarray:
-    """Return a column as texts (object [N]); whole floats without their point, so that 1.0 and 1 are one level."""
-    values = column.tolist()
-    return np.array([str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values], object)
+    """Return a column as texts (object [N]); whole floats without their point, so that 1.0 and 1 are one level.
+
+    A missing cell is None.
+
+    >>> texts_of(pd.Series([1.0, None, 2.5])).tolist()
+    ['1', None, '2.5']
+    """
+    values = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in column.tolist()]
+    texts = np.array(values, object)
+    texts[column.isna().to_numpy()] = None
+    return texts
 
 
 def values_of(column: pd.Series) -> np.ndarray:
@@ -174,25 +194,29 @@ def values_of(column: pd.Series) -> np.ndarray:
     >>> values_of(pd.Series(["a", None])).tolist(), values_of(pd.Series([1, 2])).tolist()
     (['a', ''], [1, 2])
     """
-    return column.to_numpy() if is_number(column.dtype) else texts_of(column.fillna(""))
+    if not is_number(column.dtype):
+        return texts_of(column.fillna(""))
+    return column.to_numpy(np.float64, na_value=np.nan) if column.isna().any() else column.to_numpy()
 
 
 def kind_of(column: pd.Series) -> Kind:
     """Guess what a target column holds: texts, true and false and whole numbers are classes, floats are numbers.
 
-    Floats that all are whole are numbers where they take more than ``MANY`` values.
+    Floats that all are whole are numbers where they take more than ``MANY`` values. Missing cells say nothing.
 
     >>> kind_of(pd.Series([0.5, 1.0])), kind_of(pd.Series([3, 1]))
     ('number', 'class')
     """
     if not pd.api.types.is_float_dtype(column.dtype):
         return "class"
-    values = column.to_numpy(np.float64)
+    values = column.dropna().to_numpy(np.float64)
     return "number" if len(np.unique(values)) > MANY or bool((values % 1 != 0).any()) else "class"
 
 
 def targets_of(frame: pd.DataFrame, columns: Sequence[str], kind: Kind | None, where: str) -> tuple[np.ndarray, Kind]:
     """Return the raw targets, classes [N] (whole numbers or texts) or numbers float64 [N, k], and which they are.
+
+    A missing target is None among classes and NaN among numbers.
 
     Raises:
         InputError: numbers were asked for and a column holds texts; nothing was asked for and it holds numbers with a
@@ -210,7 +234,7 @@ def targets_of(frame: pd.DataFrame, columns: Sequence[str], kind: Kind | None, w
         ]
         if findings:
             raise InputError(findings)
-        return frame[list(columns)].to_numpy(np.float64), kind
+        return numbers_of(frame, columns), kind
     if len(columns) > 1:
         message = f"{len(columns)} columns are named, and classes stand in one"
         raise InputError(Finding("several-classes", "error", where, message, "name one column, or say kind: number"))
@@ -220,9 +244,17 @@ def targets_of(frame: pd.DataFrame, columns: Sequence[str], kind: Kind | None, w
         raise InputError(stray_texts(frame, columns, where, fix))
     values = texts_of(column)
     whole = is_number(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
-    if whole and bool((column.to_numpy(np.float64) % 1 == 0).all()):
-        return column.to_numpy(np.float64).astype(np.int64), kind
+    there = column.notna().to_numpy()
+    if whole and bool((column[there].to_numpy(np.float64) % 1 == 0).all()):
+        if there.all():
+            return column.to_numpy(np.float64).astype(np.int64), kind
+        values[there] = column[there].to_numpy(np.float64).astype(np.int64)
     return values, kind
+
+
+def numbers_of(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return columns of numbers as float64 [N, n], NaN in missing cells."""
+    return np.ascontiguousarray(frame[list(columns)].to_numpy(np.float64, na_value=np.nan))
 
 
 def splits_of(column: pd.Series, where: str) -> dict[str, np.ndarray]:

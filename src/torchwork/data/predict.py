@@ -1,4 +1,4 @@
-"""Files that a trained model is to judge: images, rows of tables, arrays; without targets."""
+"""Files that a trained model is to judge: images, rows of tables, arrays, texts; without targets."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _EXPECTED = {
     "image": "image files, or .npz or IDX files with uint8 images",
     "table": "CSV files with the columns that it was trained on",
     "array": ".npz, .npy or IDX files",
+    "text": ".txt files with a text a line, or CSV files with the column of texts that it was trained on",
 }
 
 
@@ -26,16 +27,17 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
     """Open files for a trained model as one source without targets.
 
     Image files become images in the mode of the training data, CSV files table rows, and ``.npz``, ``.npy`` or
-    IDX files (gzipped or not) arrays. All files must be of one kind.
+    IDX files (gzipped or not) arrays. For a model of texts a ``.txt`` file holds one a line, and any other is read as
+    the training data were. All files must be of one kind.
 
     Args:
         files: The files, in the order of the predictions.
-        data: The run's data.json: ``inputs``, ``numbers``, ``categories`` and ``input_shape``.
+        data: The run's data.json: ``inputs``, ``numbers``, ``categories``, ``filled`` and ``input_shape``.
         source_spec: The run's ``data.source``.
 
     Raises:
         InputError: files that are missing, cannot be read, or are not of the kind that the model takes; a missing
-            column; empty, NaN or infinite cells.
+            column; empty, NaN or infinite cells that the transform does not fill in.
     """
     files = [Path(file) for file in files]
     kind = data["inputs"]
@@ -54,6 +56,7 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
         "image": arrays or all(is_image(file) for file in files),
         "table": all(".csv" in file.suffixes or ".tsv" in file.suffixes for file in files),
         "array": arrays,
+        "text": not arrays and not any(is_image(file) for file in files),
     }
     if not fits[kind]:
         message = f"got {', '.join(sorted({file.suffix or file.name for file in files}))} files"
@@ -61,6 +64,10 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
         raise InputError(Finding("wrong-files", "error", "files", message, fix))
     if kind == "table":
         return _rows(files, data)
+    if kind == "text":
+        from torchwork.data.text import read_texts
+
+        return read_texts(files, source_spec)
     if arrays:
         return _arrays(files, kind, source_spec)
     return ImageFiles(files, [str(file) for file in files], None, Schema("image", None), mode=_mode(data, source_spec))
@@ -82,7 +89,7 @@ def _rows(files: Sequence[Path], data: Mapping[str, Any]) -> Source:
     from torchwork.data.table import read_rows
 
     schema = Schema("table", None, numbers=tuple(data["numbers"]), categories=tuple(data["categories"]))
-    return read_rows({str(file): read_csv(file, str(file)) for file in files}, schema)
+    return read_rows({str(file): read_csv(file, str(file)) for file in files}, schema, data.get("filled", ()))
 
 
 def _arrays(files: Sequence[Path], kind: str, source_spec: Mapping[str, Any]) -> InMemory:

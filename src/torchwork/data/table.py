@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from torchwork.data import missing
 from torchwork.data.columns import (
     Kind,
     bad_cells,
     is_number,
     missing_columns,
+    numbers_of,
     read_csv,
     said_texts,
     splits_of,
     stray_texts,
     targets_of,
     texts_of,
+    values_of,
 )
 from torchwork.data.memory import Rows
 from torchwork.types import Finding, InputError, Schema
@@ -29,7 +32,8 @@ class Table(Rows):
 
     A column of texts is one of categories, all others hold numbers (true and false are 1 and 0). Texts in a column
     that otherwise holds numbers, at least 90% of its cells, are taken for mistakes. ``.tsv`` files are
-    separated by tabs, and a file may be compressed.
+    separated by tabs, and a file may be compressed. A row with an empty or infinite cell is a fault, and
+    ``data.clean.missing`` says what becomes of it. Columns that are not used as inputs are annotations.
 
     Args:
         path: The CSV file, whose first line names the columns.
@@ -40,8 +44,8 @@ class Table(Rows):
         kind: Whether the target is a class or a number; guessed where left out: floats are numbers, all else classes.
 
     Raises:
-        InputError: a missing file or column, empty, NaN or infinite cells (by row and column), one class only, texts
-            among numbers, or where numbers were asked for.
+        InputError: a missing file or column, one class only, texts among numbers, or where numbers were asked for, a
+            column that holds nothing.
     """
 
     def __init__(
@@ -60,17 +64,17 @@ class Table(Rows):
             raise InputError(findings)
         if columns is None:
             columns = [name for name in frame.columns if name not in targets and name != split_column]
-        used = [*columns, *targets, *([split_column] if split_column else [])]
-        findings = bad_cells(frame, used, "path")
         free = [name for name in columns if name not in (categories or [])]
+        findings = _empty_columns(frame, {"columns": columns, "target": targets})
         findings += stray_texts(frame, free, "path", "correct the cells, or list the column in `categories`")
         if not columns:
             findings.append(Finding("no-inputs", "error", "columns", "no column is left as an input", "name some"))
         if findings:
             raise InputError(findings)
         raw, found_kind = targets_of(frame, targets, kind, "target")
-        if found_kind == "class" and len(set(raw.tolist())) < 2:
-            message = f"column {targets[0]!r} has one class only ({raw[0]})"
+        classes = sorted({str(name) for name in raw[missing.has_target(raw)].tolist()}) if found_kind == "class" else []
+        if len(classes) == 1:
+            message = f"column {targets[0]!r} has one class only ({classes[0]})"
             raise InputError(Finding("one-class", "error", "target", message, "a classifier needs two"))
         given = splits_of(frame[split_column], "split_column") if split_column else None
         texts = [name for name in columns if name in (categories or []) or not is_number(frame[name].dtype)]
@@ -81,22 +85,27 @@ class Table(Rows):
             numbers=tuple(name for name in columns if name not in texts),
             categories=tuple(texts),
         )
-        super().__init__(*cells(frame, schema), raw, schema, given)
+        numbers, words = cells(frame, schema)
+        further = {name: values_of(frame[name]) for name in frame.columns if name not in (*columns, *targets)}
+        faults = missing.faults(numbers, words, raw, schema)
+        super().__init__(numbers, words, raw, schema, given, faults=faults, annotations=further)
 
 
 def cells(frame: pd.DataFrame, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers, float64 [N, n], and the texts of the categories [N, k] of a table."""
-    numbers = np.ascontiguousarray(frame[list(schema.numbers)].to_numpy(np.float64))
+    """Return the numbers, float64 [N, n], and the texts of the categories [N, k] of a table; missing: NaN and None."""
+    numbers = numbers_of(frame, schema.numbers)
     texts = [texts_of(frame[name]) for name in schema.categories]
     return numbers, np.stack(texts, 1) if texts else np.empty((len(frame), 0), object)
 
 
-def read_rows(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Rows:
+def read_rows(frames: Mapping[str, pd.DataFrame], schema: Schema, filled: Sequence[str] = ()) -> Rows:
     """Return the rows of tables, by file, as a source without targets, for prediction.
+
+    Cells of the columns ``filled`` may be missing or infinite: the model's transform fills them in.
 
     Raises:
         InputError: a column that ``schema`` names is missing, or holds texts in place of numbers; empty, NaN or
-            infinite cells.
+            infinite cells in a column that is not filled.
 
     >>> frame = pd.DataFrame({"size": [1.5], "colour": ["red"], "more": [0]})
     >>> source = read_rows({"a.csv": frame}, Schema("table", None, numbers=("size",), categories=("colour",)))
@@ -116,13 +125,23 @@ def read_rows(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Rows:
             if not is_number(frame[name].dtype) and frame[name].notna().any():
                 said = f"column {name!r} holds texts: {said_texts(frame[name])}"
                 findings.append(Finding("not-a-number", "error", file, said, fix))
-        findings += bad_cells(frame, (*schema.numbers, *schema.categories), file)
+        strict = [name for name in (*schema.numbers, *schema.categories) if name not in filled]
+        findings += bad_cells(frame, strict, file)
     if findings:
         raise InputError(findings)
     both = [cells(frame, schema) for frame in frames.values()]
     names = [f"{file} row {row + 1}" for file, frame in frames.items() for row in range(len(frame))]
     numbers, categories = np.concatenate([n for n, _ in both]), np.concatenate([c for _, c in both])
     return Rows(numbers, categories, None, schema, names=names)
+
+
+def _empty_columns(frame: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> list[Finding]:
+    return [
+        Finding("empty-column", "error", option, f"column {name!r} holds nothing", "leave it out, or fill it in")
+        for option, names in wanted.items()
+        for name in names
+        if frame[name].isna().all()
+    ]
 
 
 def _check_names(

@@ -22,7 +22,7 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
     Args:
         inputs: A path or several (images, CSV files, ``.npz``), a pandas DataFrame with the columns of the training
             table, an array or tensor with the samples along its first axis, as the source gives them, or a data set
-            with items as those of training, whose targets are not looked at.
+            with items as those of training, whose targets are not looked at. For a model of texts, a list of texts.
         facts: The run's data.json.
         source_spec: The run's ``data.source``.
 
@@ -32,11 +32,16 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
     if isinstance(inputs, str | Path):
         return open_for_prediction([Path(inputs)], facts, source_spec)
     pandas = sys.modules.get("pandas")  # a data frame cannot be here without it
-    if pandas is not None and isinstance(inputs, pandas.DataFrame):
+    is_frame = pandas is not None and isinstance(inputs, pandas.DataFrame)
+    if facts["inputs"] == "text" and (is_frame or _are_texts(inputs)):
+        from torchwork.data.text import open_texts
+
+        return open_texts(inputs if is_frame else list(inputs), source_spec)
+    if is_frame:
         from torchwork.data.table import read_rows
 
         schema = Schema("table", None, numbers=tuple(facts["numbers"]), categories=tuple(facts["categories"]))
-        return read_rows({"data frame": inputs}, schema)
+        return read_rows({"data frame": inputs}, schema, facts.get("filled", ()))
     if isinstance(inputs, np.ndarray | torch.Tensor):
         return _open_array(np.asarray(inputs), facts, source_spec)
     if isinstance(inputs, Dataset):
@@ -46,6 +51,11 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
     message = f"cannot predict a {type(inputs).__name__}"
     fix = "give paths, a DataFrame, an array with the samples along its first axis, or a data set"
     raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
+
+
+def _are_texts(inputs: Any) -> bool:
+    several = isinstance(inputs, list | tuple) or (isinstance(inputs, np.ndarray) and inputs.ndim == 1)
+    return several and all(isinstance(item, str) for item in inputs)
 
 
 def _open_array(array: np.ndarray, facts: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Source:
