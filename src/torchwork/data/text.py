@@ -168,6 +168,34 @@ def read_texts(files: Sequence[Path], spec: Mapping[str, Any]) -> Texts:
     return Texts(texts, None, Schema("text", None), names=names)
 
 
+def open_texts(texts: Sequence[str] | pd.DataFrame, spec: Mapping[str, Any]) -> Texts:
+    """Return texts, or those of a data frame with the column of training, as a source without targets, for prediction.
+
+    Raises:
+        InputError: an empty text, a missing column, or the names of files in place of texts.
+
+    >>> open_texts(["Hello you"], {}).name(0)
+    'text 1'
+    """
+    if isinstance(texts, pd.DataFrame):
+        texts = texts[text_column_of(texts, spec, "data frame")].fillna("").astype(str).tolist()
+    found = Texts(texts, None, Schema("text", None))
+    findings = no_text([found.name(place) for place in empty(found.texts)], "inputs")
+    if found.texts and all(map(_is_file, found.texts)):
+        message = f"expected texts, but these are the names of files: {named(map(repr, found.texts))}"
+        findings.append(Finding("files-as-texts", "error", "inputs", message, "for files give Path objects"))
+    if findings:
+        raise InputError(findings)
+    return found
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a text too long for a name
+        return False
+
+
 def no_text(names: Sequence[str], where: str) -> list[Finding]:
     """Return a finding that names the samples whose text is empty, where there are any."""
     if not names:
