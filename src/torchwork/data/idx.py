@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def begins_as_idx(path: Path) -> bool:
             packed = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as content:
             first = content.read(4)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     return len(first) == 4 and first[:2] == b"\0\0" and first[2] in _TYPES
 
@@ -59,7 +60,7 @@ def read_idx(path: Path, where: str = "path") -> np.ndarray:
             content = gzip.decompress(content)
     except FileNotFoundError as error:
         raise InputError(Finding("missing-path", "error", where, f"{path} is not there")) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise wrong(f"cannot be read: {error}") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
         raise wrong(f"does not begin as an IDX file (magic number {content[:4].hex() or 'missing'})")
