@@ -10,6 +10,7 @@ from torch import nn
 
 from torchwork import catalog
 from torchwork.config import Config
+from torchwork.data import missing
 from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
@@ -31,7 +32,20 @@ def pipeline_from(config: Config, facts: Mapping[str, Any]) -> Pipeline:
     schema = Schema(
         facts["inputs"], facts["target"], numbers=tuple(facts["numbers"]), categories=tuple(facts["categories"])
     )
-    pipeline = Pipeline(config.data.transform, schema, where="data.transform")
+    return pipeline_of(config, schema)
+
+
+def pipeline_of(config: Config, schema: Schema) -> Pipeline:
+    """Return the transform of a config for samples of a schema, as yet without what it learns.
+
+    Raises:
+        InputError: steps that do not fit; ``data.clean.missing`` for samples that are no rows of a table.
+    """
+    clean = config.data.clean
+    if clean.missing != "error" and schema.inputs != "table":
+        message = f"missing: {clean.missing} is for tables, the samples are of the kind {schema.inputs}"
+        raise InputError(Finding("misfit", "error", "data.clean.missing", message, "remove it"))
+    pipeline = Pipeline(config.data.transform, schema, where="data.transform", first=missing.steps(clean.model_dump()))
     pipeline.dtype = DTYPES[config.train.precision]
     return pipeline
 

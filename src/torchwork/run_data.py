@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchwork.building import DTYPES, build_task
+from torchwork.building import DTYPES, build_task, pipeline_of
 from torchwork.config import Config
 from torchwork.data import pairs, split
 from torchwork.data.augment import build as augment
@@ -96,8 +96,7 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     task.check_targets(targets, "data.source")
     if spec.target is not None:
         target = _taught(Path(spec.target.run), source, splits["train"], target)
-    pipeline = Pipeline(spec.transform, source.schema, where="data.transform")
-    pipeline.dtype = DTYPES[config.train.precision]
+    pipeline = pipeline_of(config, source.schema)
     pipeline.fit(source, splits["train"])
     drawn = _companions(config, task, source, splits, target)
     augments = augment_steps(config)
