@@ -28,7 +28,8 @@ TOGETHER = [FLOORS[0], FLOORS[6]]
 # who may import what is slow to load or big; everybody else goes without
 ALLOWED = {
     "sklearn": {"torchwork.data.builtin", "torchwork.metrics.final", "torchwork.metrics.final_labels"},
-    "scipy": set(),
+    "scipy": {"torchwork.data.sound.decode"},
+    "soundfile": {"torchwork.data.sound.decode"},
     "pandas": {"torchwork.data", "torchwork.cli.look"},
     "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.cli.look"},
     "simplejpeg": {"torchwork.data"},

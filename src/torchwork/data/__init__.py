@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SOURCES = {
     "Arrays": "torchwork.data.arrays:Arrays",
+    "AudioFolder": "torchwork.data.audio:AudioFolder",
     "BreastCancer": "torchwork.data.builtin:BreastCancer",
     "CIFAR10": "torchwork.data.cifar:CIFAR10",
     "CIFAR100": "torchwork.data.cifar:CIFAR100",
@@ -24,6 +25,7 @@ TRANSFORMS = {
     "CenterCrop": "torchwork.data.steps:CenterCrop",
     "Grayscale": "torchwork.data.steps:Grayscale",
     "Impute": "torchwork.data.impute:Impute",
+    "LogMelSpectrogram": "torchwork.data.sound.spectrogram:LogMelSpectrogram",
     "Normalize": "torchwork.data.normalize:Normalize",
     "OneHot": "torchwork.data.encode:OneHot",
     "Ordinal": "torchwork.data.encode:Ordinal",
@@ -32,11 +34,14 @@ TRANSFORMS = {
     "RobustScale": "torchwork.data.scale:RobustScale",
     "Standardize": "torchwork.data.scale:Standardize",
     "Tokenize": "torchwork.data.tokens:Tokenize",
+    "TrimSilence": "torchwork.data.sound.trim:TrimSilence",
 }
 
 AUGMENTS = {
     "ColorJitter": "torchwork.data.augment.jitter:ColorJitter",
     "CutMix": "torchwork.data.augment.mix:CutMix",
+    "FrequencyMasking": "torchwork.data.augment.spectrogram:FrequencyMasking",
+    "FrequencyWarp": "torchwork.data.augment.spectrogram:FrequencyWarp",
     "GaussianBlur": "torchwork.data.augment.blur:GaussianBlur",
     "MixUp": "torchwork.data.augment.mix:MixUp",
     "RandAugment": "torchwork.data.augment.automatic:RandAugment",
@@ -47,5 +52,7 @@ AUGMENTS = {
     "RandomResizedCrop": "torchwork.data.augment.resized:RandomResizedCrop",
     "RandomRotation": "torchwork.data.augment.affine:RandomRotation",
     "RandomVerticalFlip": "torchwork.data.augment.flip:RandomVerticalFlip",
+    "TimeMasking": "torchwork.data.augment.spectrogram:TimeMasking",
+    "TimeWarp": "torchwork.data.augment.spectrogram:TimeWarp",
     "TrivialAugmentWide": "torchwork.data.augment.automatic:TrivialAugmentWide",
 }

@@ -1,4 +1,4 @@
-"""Files that a trained model is to judge: images, rows of tables, arrays, texts; without targets."""
+"""Files that a trained model is to judge: images, rows of tables, arrays, texts, sounds; without targets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torchwork.data import idx
 from torchwork.data.decode import Mode, is_image
 from torchwork.data.files import ImageFiles
 from torchwork.data.memory import InMemory
+from torchwork.data.sound.decode import is_sound
 from torchwork.types import Finding, InputError, Schema, Source
 
 _NUMPY = (".npz", ".npy")
@@ -19,6 +20,7 @@ _EXPECTED = {
     "image": "image files, or .npz or IDX files with uint8 images",
     "table": "CSV files with the columns that it was trained on",
     "array": ".npz, .npy or IDX files",
+    "audio": "WAV, FLAC or OGG files",
     "text": ".txt files with a text a line, or CSV files with the column of texts that it was trained on",
 }
 
@@ -28,11 +30,12 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
 
     Image files become images in the mode of the training data, CSV files table rows, and ``.npz``, ``.npy`` or
     IDX files (gzipped or not) arrays. For a model of texts a ``.txt`` file holds one a line, and any other is read as
-    the training data were. All files must be of one kind.
+    the training data were. Sounds are brought to the rate of the training data. All files must be of one kind.
 
     Args:
         files: The files, in the order of the predictions.
-        data: The run's data.json: ``inputs``, ``numbers``, ``categories``, ``filled`` and ``input_shape``.
+        data: The run's data.json: ``inputs``, ``numbers``, ``categories``, ``filled``,
+            ``sample_rate`` and ``input_shape``.
         source_spec: The run's ``data.source``.
 
     Raises:
@@ -56,6 +59,7 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
         "image": arrays or all(is_image(file) for file in files),
         "table": all(".csv" in file.suffixes or ".tsv" in file.suffixes for file in files),
         "array": arrays,
+        "audio": all(is_sound(file) for file in files),
         "text": not arrays and not any(is_image(file) for file in files),
     }
     if not fits[kind]:
@@ -68,6 +72,8 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
         from torchwork.data.text import read_texts
 
         return read_texts(files, source_spec)
+    if kind == "audio":
+        return _sounds(files, data["sample_rate"])
     if arrays:
         return _arrays(files, kind, source_spec)
     return ImageFiles(files, [str(file) for file in files], None, Schema("image", None), mode=_mode(data, source_spec))
@@ -82,6 +88,16 @@ def _mode(data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Mode:
     if source_spec["name"] in ("ImageFolder", "ImageCSV"):
         return source_spec.get("mode", "RGB")
     return "L" if data["input_shape"][0] == 1 else "RGB"
+
+
+def _sounds(files: Sequence[Path], sample_rate: int) -> Source:
+    from torchwork.data.sound.files import SoundFiles
+
+    source = SoundFiles(files, [str(file) for file in files], None, Schema("audio", None, sample_rate=sample_rate))
+    if source.faults:
+        findings = [Finding(fault.code, "error", source.name(fault.index), fault.reason) for fault in source.faults]
+        raise InputError(findings)
+    return source
 
 
 def _rows(files: Sequence[Path], data: Mapping[str, Any]) -> Source:

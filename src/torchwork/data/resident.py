@@ -16,14 +16,14 @@ from torchwork.types import Schema, Source
 
 # The data of one split may take this share of the memory that is free when they are read.
 SHARE = 0.25
-# How many samples are read at a time where all are read: photographs of a chunk stand decoded in memory together.
+# How many samples are read at a time where all are read: photographs and sounds of a chunk stand in memory together.
 CHUNK_IMAGES = 64
 CHUNK_ROWS = 4096
 
 
 def chunks(indices: np.ndarray, schema: Schema) -> Iterator[np.ndarray]:
     """Cut indices into runs that are read at a time where all samples are read."""
-    length = CHUNK_IMAGES if schema.inputs == "image" else CHUNK_ROWS
+    length = CHUNK_IMAGES if schema.inputs in ("image", "audio") else CHUNK_ROWS
     for start in range(0, len(indices), length):
         yield indices[start : start + length]
 

@@ -17,6 +17,7 @@ from torchwork.data.normalize import Normalize
 from torchwork.data.packed import Cache
 from torchwork.data.pipelines.arrays import Arrays
 from torchwork.data.pipelines.images import Images
+from torchwork.data.pipelines.sounds import Sounds
 from torchwork.data.pipelines.stack import stacked
 from torchwork.data.pipelines.tables import Tables
 from torchwork.data.pipelines.texts import Texts
@@ -26,7 +27,13 @@ from torchwork.types import Finding, InputError, Schema, Source
 
 # Samples that are already in memory are measured so many at a time.
 CHUNK = 1024
-WAYS: dict[str, Callable[[Schema, str], Way]] = {"array": Arrays, "image": Images, "table": Tables, "text": Texts}
+WAYS: dict[str, Callable[[Schema, str], Way]] = {
+    "array": Arrays,
+    "audio": Sounds,
+    "image": Images,
+    "table": Tables,
+    "text": Texts,
+}
 
 
 class Pipeline:
