@@ -79,7 +79,12 @@ class Target:
             symbols = sequence.symbols_of(changed, splits, names)
             length = max(len(changed[index]) for ids in splits.values() for index in ids.tolist())
             return cls("sequence", symbols, (), transform=target_transform, length=length)
-        changed = raw if transform is None else _changed(raw, transform, target_transform or "")
+        changed = raw
+        if transform is not None:  # samples that are in no split may lack a target
+            used = np.sort(np.concatenate(list(splits.values())))
+            found = _changed(raw[used], transform, target_transform or "")
+            changed = np.zeros((len(raw), *found.shape[1:]), found.dtype)
+            changed[used] = found
         if changed.ndim == 2:
             _check_finite(changed, splits, names)
             kept = transform is None or changed.shape[1] == len(schema.target_names)
