@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from torchwork.data import threads
 from torchwork.data.luminance import luminance
+from torchwork.data.padding import PaddingMode, borders, pad
+from torchwork.data.resize import ScaledBy, scaled
 
 Images = Tensor | list[Tensor]
 
@@ -38,16 +39,27 @@ def pair(size: int | list[int], name: str) -> tuple[int, int]:
 class Resize:
     """Scale images: an int sets the shorter side and keeps the proportions, ``[h, w]`` is exact.
 
-    As torchvision's ``Resize``: the longer side becomes ``int(size * longer / shorter)``, the interpolation is bilinear
-    with antialiasing. It equals Pillow's within one level.
+    As torchvision's ``Resize``: the longer side becomes ``int(size * longer / shorter)``; bilinear and bicubic are
+    antialiased. It equals Pillow's within one level.
+
+    Args:
+        size: The shorter side, or [height, width].
+        interpolation: bilinear, bicubic or nearest.
+        max_size: What the longer side may not exceed where ``size`` is one number; null: no limit.
 
     >>> Resize(4)(torch.zeros(1, 3, 8, 16, dtype=torch.uint8)).shape
     torch.Size([1, 3, 4, 8])
     """
 
-    def __init__(self, size: int | list[int]) -> None:
+    def __init__(
+        self, size: int | list[int], interpolation: ScaledBy = "bilinear", max_size: int | None = None
+    ) -> None:
         self.exact = None if isinstance(size, int) else pair(size, "size")
         self.shorter = pair(size, "size")[0] if isinstance(size, int) else None
+        self.interpolation = interpolation
+        if max_size is not None and (self.shorter is None or max_size <= self.shorter):
+            raise ValueError(f"max_size is {max_size}; expected more than size, which is one number then, or null")
+        self.max_size = max_size
         self._said = size
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
@@ -55,22 +67,26 @@ class Resize:
         if self.shorter is None:
             assert self.exact is not None
             return self.exact
-        longer = int(self.shorter * max(height, width) / min(height, width))
-        return (self.shorter, longer) if height <= width else (longer, self.shorter)
+        shorter, longer = self.shorter, int(self.shorter * max(height, width) / min(height, width))
+        if self.max_size is not None and longer > self.max_size:
+            shorter, longer = max(1, int(self.max_size * shorter / longer)), self.max_size
+        return (shorter, longer) if height <= width else (longer, shorter)
 
     def _scale(self, images: Tensor) -> Tensor:
         size = self.output_size(*images.shape[-2:])
-        if size == tuple(images.shape[-2:]):
-            return images
-        batch = images if images.dim() == 4 else images[None]
-        scaled = F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
-        return scaled if images.dim() == 4 else scaled[0]
+        return scaled(images if images.dim() == 4 else images[None], size, self.interpolation).view(
+            *images.shape[:-2], *size
+        )
 
     def __call__(self, images: Images) -> Images:
         return _each(self._scale, images)
 
     def __repr__(self) -> str:
-        return f"Resize({self._said})"
+        return (
+            f"Resize({self._said}, {self.interpolation})"
+            if self.interpolation != "bilinear"
+            else f"Resize({self._said})"
+        )
 
 
 class CenterCrop:
@@ -106,6 +122,40 @@ class CenterCrop:
 
     def __repr__(self) -> str:
         return f"CenterCrop({list(self.size)})"
+
+
+class Pad:
+    """Add borders to images.
+
+    As torchvision's ``Pad``.
+
+    Args:
+        padding: Pixels at each border: one number, [left and right, top and bottom], or [left, top, right, bottom].
+        fill: The level of the added pixels where the mode is constant, or one for each channel.
+        padding_mode: constant; edge repeats the outermost pixels; reflect mirrors the image at them; symmetric mirrors
+            it and repeats them.
+
+    >>> Pad([2, 1])(torch.zeros(1, 3, 8, 16, dtype=torch.uint8)).shape
+    torch.Size([1, 3, 10, 20])
+    """
+
+    def __init__(
+        self, padding: int | list[int], fill: float | list[float] = 0, padding_mode: PaddingMode = "constant"
+    ) -> None:
+        self.padding = borders(padding)
+        self.fill = fill
+        self.padding_mode: PaddingMode = padding_mode
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width with the borders."""
+        left, top, right, bottom = self.padding
+        return height + top + bottom, width + left + right
+
+    def __call__(self, images: Images) -> Images:
+        return _each(lambda part: pad(part, self.padding, self.fill, self.padding_mode), images)
+
+    def __repr__(self) -> str:
+        return f"Pad({list(self.padding)}, {self.padding_mode}, fill={self.fill})"
 
 
 class Grayscale:

@@ -54,10 +54,11 @@ def build(specs: Sequence[Mapping[str, Any]], where: str = "data.augment") -> li
     """Return the augmentations of a config, in its order.
 
     A name is one of the catalog, or the import path of a class whose objects take (images [B, C, H, W], keys uint64
-    [B]) and return images.
+    [B]) and return images. One with an attribute ``sizes = True`` stands first, and has a method ``one(image, key)``
+    for an image of any size; one with ``mixes = True`` stands last, and has MixUp's methods ``draw`` and ``apply``.
 
     Raises:
-        InputError: an unknown name or option, or a value out of range.
+        InputError: an unknown name or option, a value out of range, an operation out of its place.
 
     >>> build([{"name": "RandomHorizontalFlip", "p": 0.25}])
     [RandomHorizontalFlip(p=0.25)]
@@ -68,7 +69,21 @@ def build(specs: Sequence[Mapping[str, Any]], where: str = "data.augment") -> li
         operation, wrong = construct(spec, AUGMENTS, "augmentation", at)
         findings += wrong
         if not wrong:
-            built.append(Augmentation(operation, place, spec["name"], at))
+            sizes, mixes = (getattr(operation, trait, False) is True for trait in ("sizes", "mixes"))
+            built.append(Augmentation(operation, place, spec["name"], at, sizes, mixes))
+            findings += _misplaced(built[-1], len(specs))
     if findings:
         raise InputError(findings)
     return built
+
+
+def _misplaced(augmentation: Augmentation, count: int) -> list[Finding]:
+    """Return what is wrong with the place of an augmentation among ``count``."""
+    name, where = augmentation.name, augmentation.where
+    if augmentation.sizes and augmentation.place > 0:
+        fix = "put it first, or use RandomCrop on images of one size"
+        return [Finding("order", "error", where, f"{name} takes the images as they were read, so it stands first", fix)]
+    if augmentation.mixes and augmentation.place < count - 1:
+        fix = "put it last; there can be one such operation"
+        return [Finding("order", "error", where, f"{name} mixes samples that are otherwise done", fix)]
+    return []
