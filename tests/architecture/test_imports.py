@@ -27,7 +27,13 @@ TOGETHER = [FLOORS[0], FLOORS[6]]
 
 # who may import what is slow to load or big; everybody else goes without
 ALLOWED = {
-    "sklearn": {"torchwork.data.builtin", "torchwork.metrics.final", "torchwork.metrics.final_labels"},
+    "sklearn": {
+        "torchwork.data.audit.tables",
+        "torchwork.data.outliers",
+        "torchwork.data.builtin",
+        "torchwork.metrics.final",
+        "torchwork.metrics.final_labels",
+    },
     "scipy": {"torchwork.data.sound.decode"},
     "soundfile": {"torchwork.data.sound.decode"},
     "pandas": {"torchwork.data", "torchwork.cli.look"},
