@@ -181,5 +181,7 @@ def test_a_module_that_fails_at_its_import_is_an_error(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "Sequential"])
 def test_every_model_of_the_catalog_can_be_copied_and_loaded(name: str) -> None:
     with torch.device("meta"):
-        model = build({"name": name}, input_shape=(3, 299, 299), num_outputs=7, seed=0)
+        of_texts = name == "TextCNN"
+        shape, num_tokens = ((9,), 5) if of_texts else ((3, 299, 299), None)
+        model = build({"name": name}, input_shape=shape, num_outputs=7, seed=0, num_tokens=num_tokens)
         copy.deepcopy(model).load_state_dict(model.state_dict())
