@@ -66,7 +66,7 @@ def weights(run):
 
 
 def history(run):
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in run.history]
+    return [{k: v for k, v in row.items() if k not in ("seconds", "waited")} for row in run.history]
 
 
 def stop_at(step):

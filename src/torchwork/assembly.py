@@ -66,6 +66,8 @@ class _Collected:
 def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     """Build everything that a config describes and try it on one batch.
 
+    The caller uses ``device.using_threads``: where the config names no threads, the rule sets them here.
+
     ``pretrained=False`` leaves the file of ``model.weights`` unread, where the weights come from a checkpoint.
 
     Raises:
@@ -89,6 +91,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         with collected.stage():
             check_model_options(config)
     else:
+        config = _with_threads(config, data)
         with collected.stage():
             state, said = build_state(config, data, task, device, pretrained=pretrained)
     if state is None:  # perhaps for the model's sake, so that nobody has looked at the optimizer
@@ -124,11 +127,13 @@ def _check_setup(parts: Parts) -> None:
     parts.findings += found
 
 
-def with_threads(config: Config) -> Config:
-    """Return the config with the number of threads that the fixed rule gives, where it names none."""
+def _with_threads(config: Config, data: Data) -> Config:
+    """Return the config with the number of threads that the fixed rule gives, where it names none; compute with it."""
     if config.train.threads is not None:
         return config
-    train = config.train.model_copy(update={"threads": devices.default_threads()})
+    reading = data.loaders["train"].reads_ahead
+    train = config.train.model_copy(update={"threads": devices.default_threads(beside_readers=reading)})
+    torch.set_num_threads(train.threads)
     return config.model_copy(update={"train": train})
 
 

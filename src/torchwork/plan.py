@@ -61,9 +61,8 @@ def check(config: Config) -> Plan:
     Raises:
         InputError: with every mistake that could be found.
     """
-    settings = assembly.with_threads(config)
-    with devices.using_threads(settings.train.threads or 1):
-        parts = assembly.assemble(settings)
+    with devices.using_threads(config.train.threads or devices.default_threads()):
+        parts = assembly.assemble(config)
         try:
             with devices.keeping_generators(parts.device):
                 return _describe(parts)

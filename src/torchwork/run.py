@@ -60,8 +60,7 @@ def train(
         Interrupted: Ctrl-C or SIGTERM, after the current step was finished and saved.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
-    settings = assembly.with_threads(settings)
-    with devices.using_threads(settings.train.threads or 1):
+    with devices.using_threads(settings.train.threads or devices.default_threads()):
         parts = assembly.assemble(settings)
         try:
             directory = rundir.create(Path(out) if out is not None else None, settings.name)

@@ -14,6 +14,7 @@ from torchwork.config import Config
 from torchwork.data import pairs, split
 from torchwork.data.augment import build as augment
 from torchwork.data.loader import Loader, check_batch_size
+from torchwork.data.packed import default_cache
 from torchwork.data.pairs import Companions
 from torchwork.data.soft import SoftTarget, distilled
 from torchwork.data.source import open_source
@@ -96,11 +97,32 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     task.check_targets(targets, "data.source")
     if spec.target is not None:
         target = _taught(Path(spec.target.run), source, splits["train"], target)
+    augments = augment_steps(config)
     pipeline = pipeline_of(config, source.schema)
+    pipeline.cache = default_cache(spec.cache_gb)
+    pipeline.sized_later = any(augment.sizes for augment in augments)
     pipeline.fit(source, splits["train"])
     drawn = _companions(config, task, source, splits, target)
-    augments = augment_steps(config)
-    loaders = {
+    target = _mixable(augments, target, drawn)
+    loaders = _loaders(config, source, splits, pipeline, target, augments, drawn, device)
+    shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
+    _check_evaluated_shape(pipeline, source, splits["train"], shape, augments)
+    by = spec.split.by or split.default_by(source)
+    return Data(source, splits, target, pipeline, augments, loaders, shape, by, drawn, targets), task
+
+
+def _loaders(
+    config: Config,
+    source: Source,
+    splits: dict[str, np.ndarray],
+    pipeline: Pipeline,
+    target: Target | SoftTarget,
+    augments: list[Any],
+    drawn: dict[str, Companions],
+    device: torch.device,
+) -> dict[str, Loader]:
+    spec = config.data
+    return {
         name: Loader(
             source,
             ids,
@@ -114,12 +136,35 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
             seed=config.seed,
             device=device,
             companions=drawn.get(name),
+            late=name == "test",  # nothing of it is read before the end
         )
         for name, ids in splits.items()
     }
-    shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
-    by = spec.split.by or split.default_by(source)
-    return Data(source, splits, target, pipeline, augments, loaders, shape, by, drawn, targets), task
+
+
+def _mixable(augments: list[Any], target: Any, drawn: dict[str, Companions]) -> Any:
+    """Return the target that MixUp or CutMix can mix: the classes as rows of 0 and 1."""
+    mixing = next((augment for augment in augments if augment.mixes), None)
+    if mixing is None:
+        return target
+    if drawn or target.kind == "sequence":
+        message = f"{mixing.name} mixes the targets of two samples, which {'pairs' if drawn else 'sequences'} have not"
+        raise InputError(Finding("misfit", "error", mixing.where, message, "remove it"))
+    return target.as_one_hot() if isinstance(target, Target) and target.kind == "class" else target
+
+
+def _check_evaluated_shape(
+    pipeline: Pipeline, source: Source, train: np.ndarray, shape: tuple[int, ...], augments: list[Any]
+) -> None:
+    """Refuse augmentations that give the model another shape than evaluation will."""
+    if not augments:
+        return
+    evaluated = pipeline.prepared(source, train[:1])
+    if isinstance(evaluated, torch.Tensor) and tuple(evaluated.shape[1:]) != shape:
+        said, other = ("×".join(map(str, found)) for found in (shape, evaluated.shape[1:]))
+        message = f"in training the samples are {said}, at evaluation {other}"
+        fix = "make data.transform give the size that data.augment gives: add Resize or CenterCrop"
+        raise InputError(Finding("unequal-shapes", "error", "data.augment", message, fix))
 
 
 def _companions(

@@ -86,13 +86,41 @@ def test_the_generators_are_given_back_after_an_error_that_names_the_sample() ->
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_items_are_asked_for_one_by_one() -> None:
-    class Many(Drawing):
-        def __getitems__(self, indices: list[int]) -> list[Any]:
-            raise AssertionError("several samples would draw from one seed")
+class Many(Drawing):
+    """A data set that gives whole batches, and notes what it was asked for."""
 
-    DatasetSource(Many()).read(np.arange(3), epoch=1)
-    DatasetSource(Subset(Many(), [1, 2])).read(np.arange(2), epoch=1)
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[int]] = []
+
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        self.asked.append(list(indices))
+        return [self[index] for index in indices]
+
+
+def test_a_data_set_that_gives_whole_batches_is_asked_for_them() -> None:
+    many = Many()
+    source = DatasetSource(many)
+    many.asked.clear()
+    first = source.read(np.array([2, 0, 1]), epoch=1)[0]
+    assert many.asked == [[2, 0, 1]]
+    assert torch.equal(source.read(np.array([2, 0, 1]), epoch=1)[0], first)
+    assert not torch.equal(source.read(np.array([2, 0, 1]), epoch=2)[0], first)
+
+
+def test_a_subset_of_a_data_set_without_getitems_draws_for_each_sample() -> None:
+    alone = DatasetSource(Subset(Drawing(), [1, 2])).read(np.array([1]), epoch=1)[0]
+    together = DatasetSource(Subset(Drawing(), [1, 2])).read(np.array([0, 1]), epoch=1)[0]
+    assert torch.equal(together[1:], alone)
+
+
+def test_a_data_set_that_gives_too_few_items_is_told_so() -> None:
+    class Few(Drawing):
+        def __getitems__(self, indices: list[int]) -> list[Any]:
+            return [self[index] for index in indices[: len(indices) // 2 + 1]]
+
+    with pytest.raises(InputError, match="gave 3 items for 4 indices"):
+        DatasetSource(Few()).read(np.arange(4), epoch=1)
 
 
 def _pil(size: tuple[int, int] = (5, 4), mode: str = "RGB") -> Image.Image:

@@ -30,15 +30,23 @@ def epoch_line(row: dict[str, float], epochs: int) -> str:
 
     >>> epoch_line({"epoch": 2, "step": 40, "lr": 0.001, "train_loss": 0.51234, "seconds": 1.26}, 10)
     'epoch  2/10  train_loss 0.5123  lr 0.001  1.3 s'
+    >>> epoch_line({"epoch": 1, "seconds": 2.0, "waited": 0.5}, 1)
+    'epoch 1/1  2.0 s (25% waiting for data)'
     """
     width = len(str(epochs))
     figures = [f"{name} {_figure(value)}" for name, value in row.items() if name not in _ASIDE]
     aside = [f"lr {row['lr']:.3g}"] if "lr" in row else []
-    took = [f"{row['seconds']:.1f} s"] if "seconds" in row else []
+    took = [_took(row)] if "seconds" in row else []
     return "  ".join([f"epoch {int(row['epoch']):>{width}}/{epochs}", *figures, *aside, *took])
 
 
-_ASIDE = ("epoch", "step", "lr", "seconds")
+_ASIDE = ("epoch", "step", "lr", "seconds", "waited")
+
+
+def _took(row: dict[str, float]) -> str:
+    """Return how long an epoch took, and what share of it training waited for data."""
+    share = f" ({row['waited'] / row['seconds']:.0%} waiting for data)" if row.get("waited") else ""
+    return f"{row['seconds']:.1f} s{share}"
 
 
 def _figure(value: float) -> str:

@@ -27,11 +27,32 @@ class SplitConfig(_Section):
     train: Fraction = Field(default=0.7, description="The part of the samples to learn from, 0 to 1.")
     val: Fraction = Field(default=0.15, description="The part to evaluate on after each epoch, 0 to 1.")
     test: Fraction = Field(default=0.15, description="The part to evaluate on once, at the end, 0 to 1.")
-    by: Literal["random", "stratified", "given"] | None = Field(
+    by: Literal["random", "stratified", "grouped", "time", "hash", "given", "manifest"] | None = Field(
         default=None,
-        description="random; stratified: each class in the same proportion; given: the splits that the data come with. "
-        "null: given where there are such, else stratified for classes and random for numbers.",
+        description="random; stratified: each class in the same proportion; grouped: groups stay whole; time: the "
+        "earliest train, the latest test; hash: a sample keeps its side when data are added; given: the splits that "
+        "the data come with; manifest: those of another run. null: what the keys below say, else given where there are "
+        "such, else stratified for classes and random for numbers.",
     )
+    group: str | None = Field(default=None, description="The column that says of which group a sample is: patient.")
+    pattern: str | None = Field(
+        default=None,
+        description="A regular expression on the samples' names; what its first brackets match is the group: _(.+)_",
+    )
+    test_groups: list[str | int] = Field(
+        default=[], description="The groups that test has, and no other; []: by the fraction."
+    )
+    val_groups: list[str | int] = Field(
+        default=[], description="The groups that val has, and no other; []: by the fraction, of the groups left."
+    )
+    time: str | None = Field(
+        default=None, description="The column that says when a sample came about: numbers, or dates as 2024-01-31."
+    )
+    file: str | None = Field(default=None, description="The split.csv of another run on the same data.")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Cut all but test into so many parts, of which one is val; null: by the fractions."
+    )
+    fold: Count | None = Field(default=None, description="Which of the folds is val, from 1; null: the first.")
 
     @model_validator(mode="before")
     @classmethod
@@ -125,7 +146,13 @@ class DataConfig(_Section):
     )
     batch_size: Count = Field(default=64, description="The number of samples in a batch.")
     num_workers: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Processes that read data which do not fit in memory; 0: read in the run's own."
+        default=0,
+        description="Processes that read a user's own data set, or what is kept neither in memory nor in the cache.",
+    )
+    cache_gb: Annotated[float, Field(ge=0)] | None = Field(
+        default=None,
+        description="Gigabytes on disk for decoded images that do not fit in memory; 0: none. "
+        "null: at most a fifth of the free disk.",
     )
     shuffle: bool = Field(default=True, description="A new order of the training samples in each epoch.")
     drop_last: bool = Field(default=False, description="Leave out the last batch of training where it is not full.")

@@ -53,8 +53,9 @@ class DatasetSource:
     ``classes`` of the data set names them.
 
     Before each item ``random``, ``numpy.random`` and torch's CPU generator are seeded by (seed, epoch, sample), and
-    afterwards given back their states; generators that the data set holds itself are its own affair. Items are asked
-    for one by one, also where the data set offers ``__getitems__``, so that each draws from its own seed.
+    afterwards given back their states; generators that the data set holds itself are its own affair. A data set with
+    ``__getitems__`` is asked for a whole batch at a time, seeded by (seed, epoch, the batch's first sample): it is given
+    the same batches for any number of workers, but what it draws for a sample depends on the batch.
 
     Raises:
         InputError: no ``__len__`` or ``__getitem__``, no samples, or items that are no pairs.
@@ -137,16 +138,25 @@ class DatasetSource:
     def items(self, indices: np.ndarray, epoch: int) -> list[Any]:
         """Return the data set's own items, each drawn from the generators seeded for it."""
         seeds = (rng.keys(self.seed, "dataset", epoch, np.asarray(indices)) >> np.uint64(32)).tolist()
-        items = []
+        wanted = np.asarray(indices).tolist()
         with kept_generators():
-            for index, seed in zip(np.asarray(indices).tolist(), seeds, strict=True):
+            if wanted and _gives_batches(self.dataset):
+                seed_generators(seeds[0])
+                with _noted(f"samples {wanted[0]} to {wanted[-1]}", self.dataset):
+                    return self._as_many(wanted, self.dataset.__getitems__(wanted))  # type: ignore[attr-defined]
+            items = []
+            for index, seed in zip(wanted, seeds, strict=True):
                 seed_generators(seed)
-                try:
+                with _noted(f"sample {index}", self.dataset):
                     items.append(self.dataset[index])
-                except Exception as error:
-                    error.add_note(f"while reading sample {index} of {type(self.dataset).__name__}")
-                    raise
         return items
+
+    def _as_many(self, wanted: list[int], items: Any) -> list[Any]:
+        found = list(items)
+        if len(found) != len(wanted):
+            message = f"__getitems__ of {type(self.dataset).__name__} gave {len(found)} items for {len(wanted)} indices"
+            raise InputError(Finding("wrong-length", "error", "data.source", message, "return one item for each index"))
+        return found
 
     def _targets_of(self, items: list[Any]) -> np.ndarray:
         if not self._class:
@@ -170,6 +180,22 @@ class DatasetSource:
             fix = f"expected whole numbers from 0 and below {limit}" + (", the classes that it names" if names else "")
             raise InputError(Finding("label-range", "error", "data.source", message, fix))
         return names if names is not None else tuple(str(label) for label in range(most + 1))
+
+
+def _gives_batches(dataset: Any) -> bool:
+    """Tell whether a data set has ``__getitems__``; torch's Subset has one that may only ask item by item."""
+    if isinstance(dataset, Subset):
+        return _gives_batches(dataset.dataset)
+    return callable(getattr(dataset, "__getitems__", None))
+
+
+@contextmanager
+def _noted(what: str, dataset: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"while reading {what} of {type(dataset).__name__}")
+        raise
 
 
 def _listed_targets(dataset: Any) -> list[Any] | None:

@@ -114,7 +114,6 @@ class Loader:
         """Read what is to be kept in memory, or make ready to read in each epoch."""
         if self._reading is not None:
             return
-        decoders = threads.beside(torch.get_num_threads())
         self._reading = reading(
             self._source,
             self.indices,
@@ -122,7 +121,6 @@ class Loader:
             self._target,
             sizing=self._sizing,
             seed=self._seed,
-            num_threads=decoders,
         )
         if self._wanted is not False and self._sizing is None:
             self._kept = self._pipeline.read_all(self._source, self.indices, np.inf if self._wanted else None)
@@ -147,6 +145,12 @@ class Loader:
     def resident(self) -> bool:
         """Whether a batch is no more than a copy of what is kept in memory, ready but for augmentation."""
         return self._kept is not None
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether threads read the next batches while the model is at work."""
+        self._open()
+        return self._kept is None and self._workers is None and not isinstance(self._source, DatasetSource)
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the source's ids in the order in which the epoch goes through them: the anchors of rows."""
@@ -245,11 +249,13 @@ class Loader:
 
     def _ahead(self, keys: list[Any]) -> Iterator[tuple[Any, Tensor]]:
         """Yield batches that a thread reads, and sends to the device, while the model is at work on those before."""
-        side = SideStream(self.device)
+        assert self._reading is not None
+        side, read = SideStream(self.device), self._reading
+        read.num_threads = threads.beside(torch.get_num_threads())
 
         def sent() -> Iterator[Any]:
             for key in keys:
-                inputs, target = self._reading(key)  # type: ignore[misc]
+                inputs, target = read(key)
                 yield side.send(inputs), target
 
         for inputs, target in ahead(sent()):

@@ -18,8 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchwork.data.remembered import cache_folder
+
 # Counts up when the same key would stand for other bytes.
 FORMAT = 1
+# Packs may take this share of the disk that is free beside them, where no budget is named.
+SHARE = 0.2
 _PIXELS, _SUMS, _USED = "pixels.bin", "sums.bin", "used"
 
 
@@ -134,6 +138,22 @@ class Cache:
             return Packed(shapes, place)
         except OSError:
             return None
+
+
+def default_cache(gigabytes: float | None) -> Cache | None:
+    """Return the cache below the cache folder for a budget in gigabytes; a fifth of the free disk for None.
+
+    >>> default_cache(0) is None
+    True
+    """
+    if gigabytes == 0:
+        return None
+    folder = cache_folder() / "packs"
+    if gigabytes is not None:
+        return Cache(folder, gigabytes * 1e9)
+    there = next((place for place in (folder, *folder.parents) if place.is_dir()), Path("/"))
+    taken = sum(map(_size, folder.glob("*")))
+    return Cache(folder, SHARE * (shutil.disk_usage(there).free + taken))
 
 
 def key(contents: Sequence[str], *said: Any) -> str:

@@ -31,7 +31,6 @@ class Reading:
         decoded: The images of files after the steps, where the samples are such.
         sizing: An augmentation that takes images of any size and sets it, where there is one.
         seed: What ``sizing`` draws from, with epoch and sample.
-        num_threads: How many threads decode.
     """
 
     def __init__(
@@ -43,7 +42,6 @@ class Reading:
         decoded: Decoded | None = None,
         sizing: Augmentation | None = None,
         seed: int = 0,
-        num_threads: int | None = None,
     ) -> None:
         self._source = source
         self._pipeline = pipeline
@@ -51,7 +49,8 @@ class Reading:
         self._decoded = decoded
         self._sizing = sizing
         self._seed = seed
-        self._num_threads = num_threads
+        #: How many threads decode; None: one for each core.
+        self.num_threads: int | None = None
 
     @property
     def keeps(self) -> bool:
@@ -76,7 +75,7 @@ class Reading:
         epoch, ids = key
         if self._decoded is not None:
             raw = None if self._source.targets is None else self._source.targets[ids]
-            found = self._decoded.batch(ids, self._sized(epoch, ids), count=self._num_threads)
+            found = self._decoded.batch(ids, self._sized(epoch, ids), count=self.num_threads)
             return stacked(found, self._pipeline.where), self.target(raw, ids)
         inputs, raw = self._source.read(ids, epoch=epoch, size=self._pipeline.size_hint)
         sized = self._sized(epoch, ids)
@@ -109,10 +108,9 @@ def reading(
     *,
     sizing: Augmentation | None,
     seed: int,
-    num_threads: int | None,
 ) -> Reading:
     """Return how the samples ``indices`` are read in each epoch; image files with what keeps them between epochs."""
     decoded = None
     if isinstance(source, FileImages) and isinstance(pipeline.way, Images):
         decoded = pipeline.decoded(source, indices, sized=sizing is None)
-    return Reading(source, pipeline, target, decoded=decoded, sizing=sizing, seed=seed, num_threads=num_threads)
+    return Reading(source, pipeline, target, decoded=decoded, sizing=sizing, seed=seed)

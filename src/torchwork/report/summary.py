@@ -55,8 +55,16 @@ def headlines(facts: Facts) -> list[Headline]:
         note = "all trainable" if trainable == facts.model["parameters"] else f"{figure(trainable)} trainable"
         found.append(Headline("parameters", figure(facts.model["parameters"]), note))
     if "seconds" in facts.history:
-        found.append(Headline("training time", duration(float(facts.history["seconds"].sum())), _device(facts)))
+        seconds = float(facts.history["seconds"].sum())
+        found.append(Headline("training time", duration(seconds), _device(facts) + _waited(facts, seconds)))
     return found
+
+
+def _waited(facts: Facts, seconds: float) -> str:
+    """Return the share of the time in which training waited for data, where it was measured."""
+    if "waited" not in facts.history or not seconds:
+        return ""
+    return f", {float(facts.history['waited'].sum()) / seconds:.0%} waiting for data"
 
 
 def sentences(facts: Facts) -> list[str]:

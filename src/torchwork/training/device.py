@@ -42,14 +42,16 @@ def choose(name: str) -> torch.device:
     return torch.device(wanted)
 
 
-def default_threads() -> int:
+def default_threads(*, beside_readers: bool = False) -> int:
     """Return the number of cores that this process may use, or OMP_NUM_THREADS where that says less.
 
-    A fixed rule, as another count gives other bits.
+    Beside threads that decode while the model computes it is half of the cores: two that compute and one that decodes
+    were slower on two cores than one and one. A fixed rule, as another count gives other bits.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
+    found = min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
+    return max(1, min(found, cores // 2)) if beside_readers else found
 
 
 @contextmanager

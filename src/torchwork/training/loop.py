@@ -18,7 +18,7 @@ from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import evaluate
-from torchwork.training.state import State
+from torchwork.training.state import Progress, State
 from torchwork.types import Batch, RunError, Step, Task, Watcher
 
 
@@ -224,7 +224,7 @@ def run_epochs(
         started = time.perf_counter()
         row = _epoch_row(state, task, val)
         progress.seconds += time.perf_counter() - started
-        row["seconds"] = progress.seconds
+        row["seconds"], row["waited"] = progress.seconds, progress.waited
         value = row.get(options.monitor)
         is_best = value is not None and improves(value, progress.best, options.monitor)
         if is_best:
@@ -253,7 +253,7 @@ def _train_epoch(
     before = progress.seconds
     state.model.train()
     consumed, total = progress.position, len(train)
-    grouped = windows(train.batches(progress.epoch, start=consumed), options.accumulate)
+    grouped = windows(_timed(train.batches(progress.epoch, start=consumed), progress), options.accumulate)
     for step in updates(state, grouped, task, seed=options.seed, clip_norm=options.clip_norm):
         progress.position = min(progress.position + options.accumulate, total)
         progress.loss_sum += step.loss.item() * step.weight
@@ -264,6 +264,17 @@ def _train_epoch(
         if should_stop():
             return False
     return True
+
+
+def _timed(batches: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
+    """Yield batches, and add to the progress the time that they were waited for."""
+    while True:
+        started = time.perf_counter()
+        batch = next(batches, None)
+        progress.waited += time.perf_counter() - started
+        if batch is None:
+            return
+        yield batch
 
 
 def _check_weights(state: State) -> None:
@@ -295,6 +306,7 @@ def _epoch_row(state: State, task: EvaluatedTask, val: Batches | None) -> dict[s
 def _begin_next_epoch(state: State, options: TrainOptions) -> None:
     progress = state.progress
     progress.epoch += 1
-    progress.position, progress.loss_sum, progress.loss_weight, progress.seconds = 0, 0.0, 0.0, 0.0
+    progress.position, progress.loss_sum, progress.loss_weight = 0, 0.0, 0.0
+    progress.seconds = progress.waited = 0.0
     out_of_patience = options.patience is not None and progress.epochs_without_gain >= options.patience
     progress.done = progress.epoch >= options.epochs or out_of_patience
