@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from torchwork import catalog
-from torchwork.config import components, text
+from torchwork.config import components, sharing, text
 from torchwork.config.overrides import apply
 from torchwork.config.sections import (
     CleanConfig,
@@ -52,6 +52,8 @@ _ELSEWHERE = {
     **dict.fromkeys(("grad_clip", "clip_grad_norm", "gradient_clip_val", "max_norm"), "train.clip_norm"),
     **dict.fromkeys(("accumulate_grad_batches", "gradient_accumulation_steps"), "train.accumulate"),
     **dict.fromkeys(("stratify", "stratified"), "data.split.by"),
+    **dict.fromkeys(("group_column", "group_by"), "data.split.group"),
+    **dict.fromkeys(("k_folds", "n_splits", "num_folds", "kfold"), "data.split.folds"),
 }
 
 
@@ -89,7 +91,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     except ValidationError as error:
         findings += [_finding(details) for details in error.errors(include_url=False)]
     else:
-        findings += _shares(config) + _pairs(config) + _fill(config)
+        findings += sharing.check(config.data.split) + _pairs(config) + _fill(config)
     if findings:
         places = {finding.where for finding in objects}
         raise InputError(_in_order([*objects, *(f for f in findings[len(objects) :] if f.where not in places)]))
@@ -186,20 +188,6 @@ def _unknown_key(key: str, parent: str, where: str) -> Finding:
     else:
         fix = f"known here: {', '.join(siblings)}"
     return Finding("unknown-key", "error", where, f"there is no key {key!r}{f' in {parent}' if parent else ''}", fix)
-
-
-def _shares(config: Config) -> list[Finding]:
-    """Check the parts of a split that is not the data's own. (Without ``by`` the data decide whether it is.)"""
-    split = config.data.split
-    shares = {part: getattr(split, part) for part in ("train", "val", "test")}
-    findings = []
-    if split.by in ("random", "stratified") and abs(sum(shares.values()) - 1) > 1e-6:
-        written = [f"{part} {share:g}" for part, share in shares.items()]
-        message = f"{', '.join(written)} add up to {sum(shares.values()):g}"
-        findings.append(Finding("fractions", "error", "data.split", message, "make them add up to 1"))
-    if split.by != "given" and split.train == 0:
-        findings.append(Finding("no-train", "error", "data.split.train", "got 0", "expected a number above 0"))
-    return findings
 
 
 def _pairs(config: Config) -> list[Finding]:
