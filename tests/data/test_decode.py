@@ -30,7 +30,9 @@ def test_every_format_equals_pillow(tmp_path: Path, smooth: Smooth, suffix: str,
     decoded = decode.decode(path, mode)
     assert decoded.dtype == torch.uint8
     np.testing.assert_array_equal(decoded.numpy(), _pillow(path, mode))
-    assert decode.header(path) == decode.Header(21, 34)
+    found = decode.header(path)
+    assert (found.height, found.width) == (21, 34)
+    assert found.format == {"jpg": "JPEG"}.get(suffix, suffix.upper())
 
 
 @pytest.mark.parametrize("options", [{"quality": 95, "subsampling": 0}, {"progressive": True}, {"quality": 10}])
@@ -61,15 +63,62 @@ def test_the_exif_orientation_is_applied(tmp_path: Path, smooth: Smooth, suffix:
     assert (found.height, found.width) == expected.shape[1:]
 
 
-def test_palettes_with_transparency_and_alpha_lose_it(tmp_path: Path, smooth: Smooth) -> None:
+def _composed(path: Path, background: tuple[int, int, int]) -> np.ndarray:
+    """The formula: (a · colour + (255 - a) · background) / 255, rounded to the nearest."""
+    with Image.open(path) as opened:
+        levels = np.asarray(opened.convert("RGBA")).astype(int)
+    alpha = levels[..., 3:]
+    sums = alpha * levels[..., :3] + (255 - alpha) * np.array(background)
+    return ((2 * sums + 255) // 510).transpose(2, 0, 1)
+
+
+@pytest.fixture
+def see_through(tmp_path: Path, smooth: Smooth) -> dict[str, Path]:
+    """The same image with every kind of transparency."""
     image = Image.fromarray(smooth(4))
-    image.putalpha(128)
-    image.save(tmp_path / "alpha.png")
-    image.convert("RGB").quantize(8).save(tmp_path / "palette.png", transparency=bytes(range(8)))
-    for name in ("alpha.png", "palette.png"):
-        with Image.open(tmp_path / name) as opened:
-            expected = np.asarray(opened.convert("RGBA"))[..., :3].transpose(2, 0, 1)
-        np.testing.assert_array_equal(decode.decode(tmp_path / name).numpy(), expected)
+    alpha = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(12, 16))
+    paths = {name: tmp_path / name for name in ("rgba.png", "la.png", "palette.png", "one.png", "key.png", "a.webp")}
+    rgba = image.copy()
+    rgba.putalpha(alpha)
+    rgba.save(paths["rgba.png"])
+    rgba.save(paths["a.webp"], lossless=True, exact=True)
+    rgba.convert("LA").save(paths["la.png"])
+    image.quantize(8).save(paths["palette.png"], transparency=bytes(range(0, 256, 32)))
+    image.quantize(8).save(paths["one.png"], transparency=3)
+    image.save(paths["key.png"], transparency=image.getpixel((2, 3)))
+    rgba.save(tmp_path / "a.tiff")
+    image.quantize(8).save(tmp_path / "a.gif", transparency=2)
+    return {**paths, "a.tiff": tmp_path / "a.tiff", "a.gif": tmp_path / "a.gif"}
+
+
+@pytest.mark.parametrize(
+    ("background", "levels"), [("white", (255,) * 3), ("black", (0,) * 3), ((250, 3, 120), (250, 3, 120))]
+)
+def test_every_kind_of_transparency_shows_the_background(
+    see_through: dict[str, Path], background: decode.Background, levels: tuple[int, int, int]
+) -> None:
+    for path in see_through.values():
+        expected = _composed(path, levels)
+        assert (expected != _composed(path, (1, 2, 3))).any()
+        found = decode.decode(path, "RGB", None, background)
+        np.testing.assert_array_equal(found.numpy(), expected, str(path))
+        grey = decode.decode(path, "L", None, background)
+        np.testing.assert_array_equal(grey.numpy(), luminance(found).numpy())
+    np.testing.assert_array_equal(decode.decode(path).numpy(), _composed(path, (255, 255, 255)))
+
+
+def test_mode_rgba_keeps_colours_and_alpha_as_they_are_stored(see_through: dict[str, Path], tmp_path: Path) -> None:
+    for path in see_through.values():
+        np.testing.assert_array_equal(decode.decode(path, "RGBA").numpy(), _pillow(path, "RGBA"))
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "grey.jpg")
+    assert decode.decode(tmp_path / "grey.jpg", "RGBA").shape == (4, 8, 8)
+    assert bool((decode.decode(tmp_path / "grey.jpg", "RGBA")[3] == 255).all())
+
+
+@pytest.mark.parametrize("wrong", ["red", [1, 2], [0, 0, 256], [0, 0, -1], [0.5, 0, 0], None])
+def test_a_background_is_a_colour(wrong: object) -> None:
+    with pytest.raises(ValueError, match="expected white, black or three levels"):
+        decode.colour(wrong)  # type: ignore[arg-type]
 
 
 def test_16_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_wrong_annotations_are_named(make_folder: MakeFolder, tmp_path: Path) ->
     hole = _annotate(root, "file,label\nx/000.png,a\n,b\n")
     assert "column 'file' (1): row 2" in _wrong(lambda: ImageCSV(hole))[0][2]
     lost = _annotate(root, "file,label\nx/000.png,a\nx/lost.png,b\n")
-    assert "x/lost.png (No such file" in _wrong(lambda: ImageCSV(lost))[0][2]
+    assert "x/lost.png (there is no such file" in _wrong(lambda: ImageCSV(lost))[0][2]
     text = _annotate(root, "file,label\nx/000.png,a\nx/001.png,b\n")
     assert _wrong(lambda: ImageCSV(text, kind="number"))[0][0] == "not-a-number"
     part = _annotate(root, "file,label,part\nx/000.png,a,train\nx/001.png,b,tset\n")

@@ -1,39 +1,43 @@
-"""From an image file to a uint8 tensor, the same on every call.
+"""From an image file to a uint8 tensor, the same on every call; what a file is, its content says, not its name.
 
 JPEG goes through libjpeg-turbo (simplejpeg; the accurate inverse transform and smooth upsampling, as Pillow does),
-every other format through Pillow. The EXIF orientation is applied. Of a file with several frames the first is read.
+every other format through Pillow, from the parts that hold pixels alone. The EXIF orientation is applied. Of a file
+with several images the first is read. What claims more than ``unreadable.MAX_PIXELS`` pixels is refused from its
+header, before memory is taken.
 """
 
 from __future__ import annotations
 
 import io
-from contextlib import suppress
+import os
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import simplejpeg
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
+from torchwork.data.formats import exif, jpeg, others, png
 from torchwork.data.luminance import luminance
+from torchwork.data.unreadable import MAX_BYTES, UnreadableError, check_size
 
-Mode = Literal["RGB", "L"]
+__all__ = ["EXTENSIONS", "Background", "Header", "Mode", "UnreadableError", "colour", "decode", "header", "is_image"]
+
+Mode = Literal["RGB", "L", "RGBA"]
+Background = Literal["white", "black"] | Sequence[int]
 
 _KINDS = "avif bmp dib gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 EXTENSIONS = frozenset(f".{kind}" for kind in _KINDS.split())
 
-_ORIENTATION = 0x0112
-_JPEG = b"\xff\xd8"
-# How the two usual formats begin and end. A file without its end mark was cut off; neither occurs inside coded pixels.
-_ENDS = {_JPEG: b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}
+_JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+_COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+# What is read of a JPEG or PNG to know its size. The segments before a JPEG's pixels seldom take more.
+_HEAD = 1 << 16
 _TAIL = 4096
-# The orientation stands in EXIF or XMP: in JPEG before the pixels, in segments of at most 64 KiB, in PNG also behind.
-_HEAD = 1 << 18
-_TURN_MARKS = (b"Exif\x00", b"eXIf", b"tiff:Orientation")
-_SIDEWAYS = (5, 6, 7, 8)
+# What may stand behind the end mark of a file that was not cut off.
+_PADDING = b"\0\r\n \xff"
 
 
 def is_image(path: Path) -> bool:
@@ -45,125 +49,169 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS
 
 
-class UnreadableError(Exception):
-    """A file that is no image, or a damaged one. The message is the reason."""
-
-
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image: height and width in pixels, as it is shown."""
+    """What a file says of its image.
+
+    Attributes:
+        height: In pixels, as it is shown.
+        width: In pixels, as it is shown.
+        format: What the content is, whatever the name: ``JPEG``, ``PNG``, ``GIF`` and so on.
+        mode: The kind of pixels as Pillow calls it: ``RGB``, ``L``, ``P``, ``CMYK``, ``I;16``; ``RGB;16``: 16 bits.
+    """
 
     height: int
     width: int
+    format: str = ""
+    mode: str = ""
 
 
-def decode(path: Path, mode: Mode = "RGB", size: tuple[int, int] | None = None) -> Tensor:
-    """Read an image file as uint8 [C, H, W]; C is 3 for mode RGB and 1 for mode L.
+def colour(background: Background) -> tuple[int, int, int]:
+    """Return a background as levels of red, green and blue.
+
+    Raises:
+        ValueError: it is neither white nor black nor three levels from 0 to 255.
+
+    >>> colour("white"), colour([0, 128, 255])
+    ((255, 255, 255), (0, 128, 255))
+    """
+    if isinstance(background, str) and background in _COLOURS:
+        return _COLOURS[background]
+    if isinstance(background, Sequence) and not isinstance(background, str) and len(background) == 3:
+        red, green, blue = background
+        if all(type(level) is int and 0 <= level <= 255 for level in background):
+            return red, green, blue
+    raise ValueError(f"got {background!r}; expected white, black or three levels from 0 to 255")
+
+
+def decode(
+    path: Path, mode: Mode = "RGB", size: tuple[int, int] | None = None, background: Background = "white"
+) -> Tensor:
+    """Read an image file as uint8 [C, H, W].
+
+    Grey images have equal channels in mode RGB. Grey of 16 bits is divided by 257 and rounded (12 bits by 16.06); of
+    colours of 16 bits Pillow gives the high byte. CMYK becomes RGB by Pillow's formula, (255 − C)(255 − K) / 255.
+    Images of 32-bit numbers are refused, as they have no range of levels.
 
     Args:
         path: The file.
-        mode: RGB or L (grey by ``luminance``). Transparency is dropped; 16-bit grey levels are divided by 257.
+        mode: RGB (C is 3), L (C is 1; grey by ``luminance``) or RGBA (C is 4; the alpha channel as it is stored, 255
+            where there is none, over the colours as they are stored).
         size: Let a JPEG be decoded at half its size or less, as long as neither side falls below this height and width.
+        background: What shows through where an image is transparent, in the modes RGB and L: (a · colour +
+            (255 − a) · background) / 255, rounded. The colour that is stored below full transparency means nothing.
 
     Raises:
-        UnreadableError: with the reason.
+        UnreadableError: with the reason, and its kind as ``code``.
     """
     try:
-        data = path.read_bytes()
-        if not data:
-            raise UnreadableError("the file is empty")
-        pixels = _jpeg(data, size) if data.startswith(_JPEG) else None
-        if pixels is None:
-            pixels = _pillow(data)
+        with _open(path) as file:
+            data = file.read(others.SNIFFED)
+            kind = others.kind(data, path.suffix)
+            data += file.readall()
+        if kind == "JPEG":
+            pixels = jpeg.decode(data, size)
+        else:
+            pixels, _ = others.decode(kind, data, None if mode == "RGBA" else colour(background))
     except UnreadableError:
         raise
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error and others on bad bytes
-        raise UnreadableError(_reason(error)) from error
-    image = torch.from_numpy(pixels).permute(2, 0, 1)
-    if mode == "RGB":
-        return image if len(image) == 3 else image.expand(3, -1, -1)
-    return image if len(image) == 1 else luminance(image)
+        raise _unreadable(error) from error
+    return _as_mode(torch.from_numpy(pixels).permute(2, 0, 1), mode)
+
+
+def _as_mode(image: Tensor, mode: Mode) -> Tensor:
+    """Return [C, H, W] of 1, 3 or 4 channels with those of a mode."""
+    if mode == "L":
+        return image if len(image) == 1 else luminance(image[:3])
+    if len(image) == 1:
+        image = image.expand(3, -1, -1)
+    if mode == "RGBA" and len(image) == 3:
+        return torch.cat([image, torch.full_like(image[:1], 255)])
+    return image
 
 
 def header(path: Path) -> Header:
-    """Return an image's size without decoding it, or raise UnreadableError.
+    """Read what a file says of its image without decoding it.
 
     A file that lacks its format's end mark, and any format but JPEG and PNG, is decoded to see whether it can be.
+
+    Raises:
+        UnreadableError: as ``decode``; damage within the pixels of a JPEG or PNG is only found by that.
     """
     try:
-        with open(path, "rb") as file:
+        with _open(path) as file:
             head = file.read(_HEAD)
-            file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL))
-            tail = file.read()
-            start = next((start for start, end in _ENDS.items() if head.startswith(start) and end in tail), None)
-            if start is not None:
-                if start == _JPEG and not _may_turn(head):  # a tenth of Pillow's time
-                    with suppress(ValueError):  # an unusual kind
-                        return Header(*simplejpeg.decode_jpeg_header(head)[:2])
-                file.seek(0)
-                with Image.open(file) as image:
-                    width, height = image.size
-                    turned = _may_turn(head + tail) and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
-                return Header(width, height) if turned else Header(height, width)
+            kind = others.kind(head[: others.SNIFFED], path.suffix)
+            if kind in ("JPEG", "PNG"):
+                length = os.fstat(file.fileno()).st_size
+                tail = head if length <= len(head) else _tail(file, length)
+                found = (_of_jpeg if kind == "JPEG" else _of_png)(head, tail, length)
+                if found is not None:
+                    return found
+            file.seek(0)
+            data = file.readall()
+        if kind == "JPEG":
+            pixels, mode = jpeg.decode(data), _JPEG_MODES[len(jpeg.layout(data).components)]
+        else:
+            pixels, mode = others.decode(kind, data, _COLOURS["white"])
+    except UnreadableError:
+        raise
     except Exception as error:
-        raise UnreadableError(_reason(error)) from error
-    return Header(*decode(path).shape[1:])
+        raise _unreadable(error) from error
+    return Header(pixels.shape[0], pixels.shape[1], kind, mode)
 
 
-def _may_turn(content: bytes) -> bool:
-    return any(mark in content for mark in _TURN_MARKS)
+def _tail(file: io.FileIO, length: int) -> bytes:
+    file.seek(max(0, length - _TAIL))
+    return file.read(_TAIL)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image that can be recognised"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"{error}" or type(error).__name__
-
-
-def _jpeg(data: bytes, size: tuple[int, int] | None) -> np.ndarray | None:
-    """Return [H, W, 3], or [H, W, 1] for a grey file; None where Pillow must decide."""
-    try:
-        space = simplejpeg.decode_jpeg_header(data)[2]
-        if space not in ("Gray", "YCbCr", "RGB"):
-            return None
-        turn = _orientation(data) if _may_turn(data[:_HEAD]) else 1
-        height, width = (0, 0) if size is None else size[::-1] if turn in _SIDEWAYS else size
-        factor = 1 if size is None else 2  # scales over one half take longer than they save
-        colours = "GRAY" if space == "Gray" else "RGB"
-        pixels = simplejpeg.decode_jpeg(data, colours, min_height=height, min_width=width, min_factor=factor)
-    except ValueError:
+def _of_jpeg(head: bytes, tail: bytes, length: int) -> Header | None:
+    """Return what the beginning of a file says; None where the whole has to be looked at."""
+    if not tail.rstrip(_PADDING).endswith(jpeg.END):
         return None
-    return _turned(pixels, turn)
+    try:
+        found = jpeg.layout(head)
+    except UnreadableError as error:
+        if error.code == "truncated" and len(head) < length:
+            return None
+        raise
+    check_size(found.width, found.height)
+    sides = (found.width, found.height) if found.orientation in exif.SIDEWAYS else (found.height, found.width)
+    return Header(*sides, "JPEG", _JPEG_MODES.get(len(found.components), "?"))
 
 
-def _orientation(data: bytes) -> int:
-    with Image.open(io.BytesIO(data)) as image:
-        return int(image.getexif().get(_ORIENTATION, 1))
+def _of_png(head: bytes, tail: bytes, length: int) -> Header | None:
+    if not tail.rstrip(_PADDING).endswith(png.END):
+        return None
+    if any(note in part for part in {head, tail} for note in png.NOTES):
+        return None
+    found = png.head(head)
+    check_size(found.width, found.height)
+    return Header(found.height, found.width, "PNG", found.mode)
 
 
-def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Apply an EXIF orientation to [H, W, C]."""
-    if orientation in _SIDEWAYS:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
+def _open(path: Path) -> io.FileIO:
+    """Open a file to be read; a pipe or a folder is none. Nobody is waited for who would write to a pipe."""
+    try:
+        file = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    except IsADirectoryError as error:
+        raise UnreadableError("it is a folder", "not-an-image") from error
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # a name may hold what no name can
+        raise UnreadableError("there is no such file", "missing") from error
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= MAX_BYTES:
+        return file
+    file.close()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError("it is a pipe or a device", "not-an-image")
+    if status.st_size == 0:
+        raise UnreadableError("the file is empty", "zero-byte")
+    raise UnreadableError(f"it has {status.st_size:,} bytes, the limit is {MAX_BYTES:,}", "bomb")
 
 
-def _pillow(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith("I;16"):
-            levels = np.asarray(image).astype(np.uint32)
-            return ((levels + 128) // 257).astype(np.uint8)[..., None]
-        if image.mode in ("I", "F"):
-            raise UnreadableError(f"its pixels are 32-bit numbers (mode {image.mode}), which have no range of levels")
-        if image.mode in ("L", "1"):
-            return np.array(image.convert("L"))[..., None]
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")  # Pillow asks for this way
-        return np.array(image.convert("RGB"))
+def _unreadable(error: Exception) -> UnreadableError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    cut = isinstance(error, EOFError) or any(said in reason.lower() for said in ("truncated", "not enough", "eof"))
+    return UnreadableError(reason, "truncated" if cut else "unreadable")
