@@ -157,8 +157,14 @@ class Moments:
         self._count = total
 
     def result(self, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Return the mean and std, float64 [C], of the values times ``scale``; a std of 0 is given as 1."""
+        """Return the mean and std, float64 [C], of the values times ``scale``; a std of 0 is given as 1.
+
+        What rounding makes of a constant column counts as 0: ``var <= N eps var + (N mean eps)²``, the bound that
+        scikit-learn's StandardScaler takes.
+        """
         assert self._mean is not None
         assert self._squares is not None
-        std = (self._squares / self._count).sqrt()
-        return self._mean * scale, torch.where(std > 0, std * scale, torch.ones_like(std))
+        variance = self._squares / self._count
+        error = self._count * torch.finfo(torch.float64).eps
+        constant = variance <= error * variance + (error * self._mean).square()
+        return self._mean * scale, torch.where(constant, 1.0, variance.sqrt() * scale)

@@ -3,9 +3,9 @@
 A row is an outlier where
 
 - one of its numbers x is more than ``FAR`` robust deviations from the column's median: ``|x - median| / (1.4826 MAD)``,
-  MAD being the median of |x - median|; the factor makes it the standard deviation of a normal distribution (Iglewicz and
-  Hoaglin, "How to Detect and Handle Outliers", 1993, who look at everything above 3.5). A column in which more than half
-  of the rows have one value has no MAD and is passed over;
+  MAD being the median of |x - median|; the factor makes it the standard deviation of a normal distribution (Iglewicz
+  and Hoaglin, "How to Detect and Handle Outliers", 1993, who look at everything above 3.5). A column of which more than
+  half is one value has no MAD and is passed over;
 - or its numbers together are easy to set apart by random cuts: scikit-learn's IsolationForest gives it a score
   (Liu, Ting and Zhou, "Isolation Forest", 2008; about 0.5 for usual rows, up to 1) above ``ISOLATED``.
 

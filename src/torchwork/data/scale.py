@@ -30,16 +30,10 @@ class Standardize:
         self.columns = columns
 
     def measure(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and std, float64 [n] each, of training rows [N, n].
-
-        A std within what rounding makes of a constant column counts as 0 (``var <= N eps var + (N mean eps)²``, the
-        bound of scikit-learn), and is given as 1.
-        """
+        """Return mean and std, float64 [n] each, of training rows [N, n]; the std of a constant column as 1."""
         moments = Moments()
         moments.add(x)
-        mean, std = moments.result()
-        bound = len(x) * _EPS * std.square() + (len(x) * mean * _EPS).square()
-        return mean, torch.where(std.square() <= bound, 1.0, std)
+        return moments.result()
 
     def __repr__(self) -> str:
         return "Standardize()"
