@@ -27,6 +27,10 @@ CATALOGS = {
 NESTED = {
     ("model", "Sequential", "layers"): ("layer", "list"),
     ("model", "MLP", "activation"): ("layer", "one"),
+    ("source", "CapPerClass", "source"): ("source", "one"),
+    ("source", "Concatenate", "sources"): ("source", "list"),
+    ("source", "Relabel", "source"): ("source", "one"),
+    ("source", "Subset", "source"): ("source", "one"),
     ("schedule", "SequentialLR", "schedulers"): ("schedule", "list"),
     ("schedule", "ChainedScheduler", "schedulers"): ("schedule", "list"),
 }

@@ -97,7 +97,7 @@ class Target:
         named = np.array([_class_name(value, own if places else None) for value in changed.tolist()], object)
         train = set(named[splits["train"]])
         _check_classes(named, train, splits, names)
-        classes = own if own is not None else _sorted(changed[splits["train"]])
+        classes = own if own is not None else sorted_names(changed[splits["train"]])
         return cls("class", classes, (), places, target_transform)
 
     def encode(self, raw: np.ndarray, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -221,7 +221,12 @@ def _class_name(value: Any, places: tuple[str, ...] | None) -> str:
     return places[value] if 0 <= value < len(places) else str(value)
 
 
-def _sorted(values: np.ndarray) -> tuple[str, ...]:
+def sorted_names(values: np.ndarray) -> tuple[str, ...]:
+    """Return the distinct class names of raw targets [N], sorted: whole numbers as numbers.
+
+    >>> sorted_names(np.array([10, 9, 10]))
+    ('9', '10')
+    """
     distinct = list(dict.fromkeys(values.tolist()))
     alike = len({type(value) for value in distinct}) == 1
     return tuple(str(value) for value in sorted(distinct, key=None if alike else str))
