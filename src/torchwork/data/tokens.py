@@ -124,13 +124,13 @@ class Tokenize:
         return {
             "vocabulary": self.vocabulary,
             "num_tokens": self.num_tokens,
-            "length": self.length,
-            "num_cut": self.num_cut,
+            "text_length": self.length,
+            "num_texts_cut": self.num_cut,
         }
 
     def load_facts(self, facts: Mapping[str, Any]) -> None:
         """Take back what ``facts`` gave, instead of ``learn``."""
-        self.length, self.num_cut = facts["length"], facts["num_cut"]
+        self.length, self.num_cut = facts["text_length"], facts["num_texts_cut"]
         self._set(facts["vocabulary"])
 
     def __repr__(self) -> str:

@@ -69,9 +69,12 @@ def render(facts: Facts, plots: list[Drawing]) -> str:
 def _data_rows(facts: Facts) -> list[tuple[str, str]]:
     data, config = facts.data, facts.config.get("data") or {}
     rows = [("source", summary.component(config.get("source")))]
-    kinds = {"image": "images", "table": "rows of a table", "array": "arrays"}
+    kinds = {"image": "images", "table": "rows of a table", "array": "arrays", "text": "texts", "audio": "sounds"}
     rows.append(("inputs", kinds.get(str(data.get("inputs")), "")))
     rows.append(("shape of one input", " × ".join(map(str, data.get("input_shape") or ()))))
+    if data.get("num_tokens"):
+        cut = f"{data.get('num_texts_cut', 0):,} texts of train cut to {data.get('text_length', 0):,}"
+        rows.append(("tokens", f"{data['num_tokens']:,} different; {cut}"))
     if data.get("classes"):
         rows.append(("classes", f"{len(data['classes']):,}"))
     rows.append(("target", ", ".join(map(str, data.get("target_names") or ()))))
@@ -99,7 +102,9 @@ def _step(item: Any) -> str:
 
 def _commands(facts: Facts) -> list[tuple[str, str]]:
     run = shlex.quote(str(facts.directory))
-    files = {"image": "PICTURE.jpg", "table": "ROWS.csv"}.get(str(facts.data.get("inputs")), "FILE")
+    files = {"image": "PICTURE.jpg", "table": "ROWS.csv", "text": "TEXTS.txt", "audio": "SOUND.wav"}.get(
+        str(facts.data.get("inputs")), "FILE"
+    )
     commands = [] if facts.finished else [("Go on with this run", f"torchwork resume {run}")]
     commands += [
         ("Train again from the same config", f"torchwork train {shlex.quote(str(facts.directory / rundir.CONFIG))}"),
