@@ -13,6 +13,9 @@ from torchwork.data.component import below, call, options_of
 from torchwork.data.dataset import DatasetSource
 from torchwork.types import InputError, Source
 
+# The sources that are made of others.
+COMPOSED = ("CapPerClass", "Concatenate", "Relabel", "Subset")
+
 
 def open_source(spec: Mapping[str, Any] | Any, where: str = "data.source") -> Source:
     """Open a source by its component, or wrap a ``torch.utils.data.Dataset``.
@@ -38,6 +41,17 @@ def open_source(spec: Mapping[str, Any] | Any, where: str = "data.source") -> So
     if findings:
         raise InputError(findings)
     return _as_source(found, where)
+
+
+def innermost(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the component that a source made of others reads its files by: the first of them; its own otherwise.
+
+    >>> innermost({"name": "Subset", "fraction": 0.5, "source": {"name": "ImageFolder", "root": "photos", "mode": "L"}})
+    {'name': 'ImageFolder', 'root': 'photos', 'mode': 'L'}
+    """
+    while spec["name"] in COMPOSED:
+        spec = spec["sources"][0] if "sources" in spec else spec["source"]
+    return spec
 
 
 def _as_source(found: Any, where: str) -> Source:

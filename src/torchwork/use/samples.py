@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.predict import open_for_prediction
+from torchwork.data.source import innermost
 from torchwork.types import Finding, InputError, Schema, Source
 
 
@@ -29,6 +30,7 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
     Raises:
         InputError: a file is missing or unreadable, or the samples are not what the model was trained on.
     """
+    source_spec = innermost(source_spec)
     if isinstance(inputs, str | Path):
         return open_for_prediction([Path(inputs)], facts, source_spec)
     pandas = sys.modules.get("pandas")  # a data frame cannot be here without it
