@@ -8,7 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchwork.cli import look_sounds
 from torchwork.data import columns, decode, folders, idx
+from torchwork.data.audio import SOUNDS
+from torchwork.data.folders import Sort
+from torchwork.data.images import IMAGES
 from torchwork.types import Finding, InputError
 
 if TYPE_CHECKING:
@@ -51,6 +55,8 @@ def look(path: Path) -> Found:
     fix = "give a folder, a CSV file, an .npz file or IDX files"
     if decode.is_image(path):
         fix = "give the folder of the class folders, or a CSV file that says what the images show"
+    elif SOUNDS.accepts(path):
+        fix = "give the folder that it lies in, or a CSV file that says what the sounds are"
     raise _wrong(path, "is no data set", fix)
 
 
@@ -63,19 +69,19 @@ def _is_table(path: Path) -> bool:
 
 
 def _look_into(folder: Path) -> Found:
-    """A folder: arrays, a table, images named by a table, or class folders; in this order, as far as there are any."""
+    """A folder: arrays, a table, files named by a table, or class folders; in this order, as far as there are any."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file()]
     archives = [file for file in files if file.suffix == ".npz"]
     tables = [file for file in files if _is_table(file)]
-    below = list(islice((file for file in folder.rglob("*") if decode.is_image(file)), _LOOKED_AT))
+    sort, below = _commonest(folder)
     if any(idx.is_idx(file) for file in files):
         return _look_at_idx(folder)
-    annotated = [table for table in tables if _image_column(table) is not None] if below else []
+    annotated = [table for table in tables if _file_column(table, sort) is not None] if below else []
     if len(annotated) == 1:
         return _look_at_table(annotated[0])
     if any(file.parent != folder for file in below):
-        return _look_at_class_folders(folder, below)
+        return _look_at_class_folders(folder, below, sort)
     if len(archives) == 1 and not tables:
         return _look_at_arrays(archives[0])
     if len(tables) == 1 and not archives and not below:
@@ -83,17 +89,36 @@ def _look_into(folder: Path) -> Found:
     if len(annotated or [*archives, *tables]) > 1:
         names = ", ".join(file.name for file in annotated or [*archives, *tables])
         raise _wrong(folder, f"holds several data sets: {names}", "give the path of one of them")
+    if below and sort is SOUNDS and (guess := look_sounds.pattern_of(below)) is not None:
+        pattern, remarks = guess
+        return _with_rate(Found({"name": "AudioFolder", "root": str(folder), "pattern": pattern}, remarks), below)
     if below:
         fix = "move each into a folder named after its class, or add a CSV file with a file and a target column"
-        raise _wrong(folder, f"holds {len(below)} images and nothing that says what they show", fix)
+        raise _wrong(folder, f"holds {len(below)} {sort.several} and nothing that says what they show", fix)
     found = f"holds {len(entries)} entries, none of which is a data set" if entries else "is empty"
-    fix = "expected class folders of images, a CSV file, an .npz file or IDX files"
+    fix = "expected class folders of images or sounds, a CSV file, an .npz file or IDX files"
     raise _wrong(folder, found, fix)
 
 
-def _look_at_class_folders(folder: Path, below: list[Path]) -> Found:
-    found = Found({"name": "ImageFolder", "root": str(folder)}, [])
-    if _all_grey(below):
+def _commonest(folder: Path) -> tuple[Sort, list[Path]]:
+    """Return the sort of files that most below a folder are, images or sounds, and the first of them."""
+    below = {
+        sort: list(islice((file for file in folder.rglob("*") if sort.accepts(file)), _LOOKED_AT))
+        for sort in (IMAGES, SOUNDS)
+    }
+    return max(below.items(), key=lambda item: len(item[1]))
+
+
+def _with_rate(found: Found, files: list[Path]) -> Found:
+    option, remarks = look_sounds.rate_of(files)
+    return Found(found.source | option, found.remarks + remarks)
+
+
+def _look_at_class_folders(folder: Path, below: list[Path], sort: Sort) -> Found:
+    found = Found({"name": "ImageFolder" if sort is IMAGES else "AudioFolder", "root": str(folder)}, [])
+    if sort is SOUNDS:
+        found = _with_rate(found, below)
+    elif _all_grey(below):
         found.source["mode"] = "L"
         found.remarks.append("the images are grey: mode L reads one channel")
     strange = Counter(
@@ -102,12 +127,12 @@ def _look_at_class_folders(folder: Path, below: list[Path]) -> Found:
         if file.is_file()
         and not file.name.startswith(".")
         and file.name.lower() not in folders.SIDE_FILES
-        and not decode.is_image(file)
+        and not sort.accepts(file)
     )
     if strange:
         found.source["ignore"] = sorted(strange)
         said = ", ".join(f"{count} {pattern}" for pattern, count in sorted(strange.items()))
-        found.remarks.append(f"files that are no images are passed over: {said}")
+        found.remarks.append(f"files that are no {sort.several} are passed over: {said}")
     return found
 
 
@@ -154,20 +179,20 @@ def _part_suffix(name: str) -> str | None:
     return columns.part_of(name.rpartition("_")[2])
 
 
-def _image_column(table: Path) -> tuple[str, Path, bool] | None:
-    """Return the column that names images, the folder that they lie in, and whether the first line is a header."""
+def _file_column(table: Path, sort: Sort) -> tuple[str, Path, bool] | None:
+    """Return the column that names files of a sort, their folder, and whether the first line is a header."""
     try:
         frame = columns.read_csv(table, str(table))
     except InputError:
         return None
-    header = not decode.is_image(Path(frame.columns[0]))
+    header = not sort.accepts(Path(frame.columns[0]))
     if not header:
         frame = columns.read_csv(table, str(table), header=False)
     for name in frame.columns:
         if columns.is_number(frame[name].dtype):
             continue
         cells = [str(cell) for cell in frame[name].dropna().tolist()[:_LOOKED_AT]]
-        if not cells or sum(decode.is_image(Path(cell)) for cell in cells) < len(cells) / 2:
+        if not cells or sum(sort.accepts(Path(cell)) for cell in cells) < len(cells) / 2:
             continue
         for root in (table.parent, *sorted(entry for entry in table.parent.iterdir() if entry.is_dir())):
             if sum((root / cell).is_file() for cell in cells) > len(cells) / 2:
@@ -176,9 +201,10 @@ def _image_column(table: Path) -> tuple[str, Path, bool] | None:
 
 
 def _look_at_table(path: Path) -> Found:
-    named = _image_column(path)
-    if named is not None:
-        return _annotated_images(path, *named)
+    for sort in (IMAGES, SOUNDS):
+        named = _file_column(path, sort)
+        if named is not None:
+            return _annotated_files(path, sort, *named)
     frame = columns.read_csv(path, str(path))
     found = Found({"name": "Table", "path": str(path)})
     split = _split_column(frame)
@@ -194,24 +220,29 @@ def _look_at_table(path: Path) -> Found:
     return found
 
 
-def _annotated_images(path: Path, file_column: str, root: Path, header: bool) -> Found:
+def _annotated_files(path: Path, sort: Sort, file_column: str, root: Path, header: bool) -> Found:
     frame = columns.read_csv(path, str(path), header)
-    found = Found({"name": "ImageCSV", "annotations": str(path)})
+    found = Found({"name": "ImageCSV" if sort is IMAGES else "AudioFolder", "annotations": str(path)})
     if root != path.parent:
         found.source["root"] = str(root)
     split = _split_column(frame)
     left = [name for name in frame.columns if name not in (file_column, split)]
     if not left:
-        raise _wrong(path, f"names images in {file_column!r} and says nothing about them", "add a target column")
+        raise _wrong(
+            path, f"names {sort.several} in {file_column!r} and says nothing about them", "add a target column"
+        )
     found.source["file_column"] = file_column
     found.source["target_column"] = _target_column(frame, left, found)
     if split is not None:
         found.source["split_column"] = split
     if not header:
         found.source["header"] = False
-        found.remarks.append("the first line names an image, so the columns are called 0, 1, ...")
+        found.remarks.append("the first line names a file, so the columns are called 0, 1, ...")
     _note_kind(frame, found.source["target_column"], found)
-    if _all_grey([root / str(name) for name in frame[file_column].dropna().tolist()]):
+    named = [root / str(name) for name in frame[file_column].dropna().tolist()]
+    if sort is SOUNDS:
+        return _with_rate(found, named)
+    if _all_grey(named):
         found.source["mode"] = "L"
         found.remarks.append("the images are grey: mode L reads one channel")
     return found

@@ -13,11 +13,41 @@ from torchwork.cli.look import Found, look
 from torchwork.config import load
 from torchwork.config.text import inline
 from torchwork.data import split
+from torchwork.data.sound.files import SoundFiles
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
 from torchwork.types import InputError, Source
 
 _UPDATES = 2500  # about as many as a small model needs
+_SPECTROGRAM = [
+    "  - TrimSilence  # what is quiet at both ends",
+    "  - LogMelSpectrogram  # 40 bands; as many frames as leave 95% of the training recordings whole",
+]
+_WARPS = [
+    "  augment:  # for training only: other speeds and other voices",
+    "    - {name: TimeWarp, max_rate: 1.25, max_shift: 4}",
+    "    - {name: FrequencyWarp, max_rate: 1.1, max_shift: 2}",
+]
+_CONVOLUTIONS = [
+    "model:  # convolutions over time; sizes that are left out follow from the data",
+    "  name: Sequential  # or one of your own: package.module:attribute",
+    "  layers:",
+    "    - {name: Flatten, start_dim: 1, end_dim: 2}",
+    *[
+        f"    - {layer}"
+        for _ in range(3)
+        for layer in (
+            "{name: Conv1d, out_channels: 64, kernel_size: 5, padding: 2}",
+            "BatchNorm1d",
+            "ReLU",
+            "{name: MaxPool1d, kernel_size: 2, ceil_mode: true}",
+        )
+    ],
+    "    - {name: AdaptiveAvgPool1d, output_size: 4}",
+    "    - Flatten",
+    "    - {name: Dropout, p: 0.3}",
+    "    - Linear",
+]
 _SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
@@ -112,8 +142,11 @@ def _sizes(source: Source) -> np.ndarray:
 
 
 def _title(path: Path, found: Found, source: Source, facts: _Facts) -> list[str]:
-    kinds = {"image": "images", "table": "rows", "array": "samples"}
+    kinds = {"image": "images", "table": "rows", "array": "samples", "audio": "sounds"}
     what = f"{len(source):,} {kinds[source.schema.inputs]}"
+    if isinstance(source, SoundFiles):
+        rate = source.schema.sample_rate
+        what += f" of {source.seconds.min():.2g} to {source.seconds.max():.2g} seconds at {rate:,} Hz"
     if source.schema.inputs == "image":
         what += f" of {facts.size[0]} × {facts.size[1]}" if facts.size else " of different sizes"
     assert source.targets is not None
@@ -149,7 +182,11 @@ def _data_section(found: Found, source: Source, parts: dict[str, Any], remark: s
         lines.append(f"  - {{name: Resize, size: [{side}, {side}]}}")
     if source.schema.categories:
         lines.append("  - {name: OneHot, unknown: zeros}  # a text that train lacks is no error, but no column either")
+    if source.schema.inputs == "audio":
+        lines += _SPECTROGRAM
     lines.append("  - Normalize  # mean and std of the training split")
+    if source.schema.inputs == "audio":
+        lines += _WARPS
     if source.schema.inputs == "image":
         side = side or (facts.size[0] if facts.size and facts.size[0] == facts.size[1] else None)
         crop = f"{{name: RandomCrop, size: {side}, padding: 4}}, " if side else ""
@@ -167,16 +204,19 @@ def _source(component: dict[str, Any]) -> list[str]:
 
 
 def _model_section(source: Source, facts: _Facts) -> list[str]:
-    image, numbers = source.schema.inputs == "image", source.schema.target == "number"
+    image, numbers = source.schema.inputs in ("image", "audio"), source.schema.target == "number"
     steps = -(-facts.num_train // facts.batch_size)
     epochs = max(3, min(30 if image else 100, round(_UPDATES / steps)))
     patience = 20 if facts.held_out and epochs > 20 else "null"
-    model = "LeNet" if image else "{name: MLP, hidden: [64, 64]}"
-    others = "AlexNet, Sequential" if image else "Sequential"
+    model = ["model: LeNet  # or AlexNet, Sequential, or one of your own: package.module:attribute"]
+    if source.schema.inputs == "audio":
+        model = _CONVOLUTIONS
+    elif not image:
+        model = ["model: {name: MLP, hidden: [64, 64]}  # or Sequential, or one of your own: package.module:attribute"]
     loss = "MSELoss  # or L1Loss, SmoothL1Loss" if numbers else "CrossEntropyLoss"
     return [
         "",
-        f"model: {model}  # or {others}, or one of your own: package.module:attribute",
+        *model,
         *(_start_of_output(facts) if numbers and not image else []),
         f"loss: {loss}",
         f"optimizer: {{name: Adam, lr: {0.003 if numbers else 0.001}}}",
