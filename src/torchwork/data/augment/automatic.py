@@ -8,7 +8,7 @@ from torch import Tensor
 
 from torchwork import rng
 from torchwork.data.augment import colour, levels
-from torchwork.data.augment.chunks import check_levels, in_chunks, on_some
+from torchwork.data.augment.chunks import change, check_levels
 from torchwork.data.augment.options import Fill, add, below, fill_levels, refuse
 from torchwork.data.augment.warp import Interpolation, inverse_matrices, warp
 from torchwork.types import Finding
@@ -19,8 +19,14 @@ OPERATIONS = (
     *("Brightness", "Color", "Contrast", "Sharpness", "Posterize", "Solarize", "AutoContrast", "Equalize"),
 )
 WARPS = OPERATIONS[1:6]
-TABLES = ("Brightness", "Contrast", "Posterize", "Solarize", "AutoContrast", "Equalize")
-SIGNED = (*WARPS, "Brightness", "Color", "Contrast", "Sharpness")
+TABLES = ("Posterize", "Solarize", "AutoContrast", "Equalize")
+BLENDS = {
+    "Brightness": colour.brightness,
+    "Color": colour.saturation,
+    "Contrast": colour.contrast,
+    "Sharpness": colour.sharpness,
+}
+SIGNED = (*WARPS, *BLENDS)
 
 
 def magnitudes(bins: int, greatest: dict[str, float], fewest_bits: int) -> dict[str, np.ndarray]:
@@ -44,22 +50,20 @@ def apply(
     colour, contrast and sharpness what is added to the factor 1, Posterize bits, Solarize a level.
     """
 
-    def some(names: tuple[str, ...]) -> np.ndarray:
-        return np.flatnonzero(np.isin(chosen, [OPERATIONS.index(name) for name in names]))
+    def warped(some: Tensor, operation: np.ndarray, amount: np.ndarray) -> Tensor:
+        return warp(some, _matrices(operation, amount, *some.shape[-2:]), interpolation, fill)
 
-    def warped(part: Tensor, operation: np.ndarray, amount: np.ndarray) -> Tensor:
-        return warp(part, _matrices(operation, amount, *part.shape[-2:]), interpolation, fill)
+    found = images.clone()
+    change(found, _rows(chosen, *WARPS), warped, chosen, strength)
+    change(found, _rows(chosen, *TABLES), _looked_up, chosen, strength)
+    for name, blended in BLENDS.items():
+        change(found, _rows(chosen, name), blended, 1 + strength)
+    return found
 
-    def sharp(part: Tensor, amount: np.ndarray) -> Tensor:
-        return in_chunks(colour.sharpness, part, 1 + amount)
 
-    def coloured(part: Tensor, amount: np.ndarray) -> Tensor:
-        return in_chunks(colour.saturation, part, 1 + amount)
-
-    found = on_some(warped, images, some(WARPS), chosen, strength)
-    found = on_some(lambda *part: in_chunks(_looked_up, *part), found, some(TABLES), chosen, strength)
-    found = on_some(coloured, found, some(("Color",)), strength)
-    return on_some(sharp, found, some(("Sharpness",)), strength)
+def _rows(chosen: np.ndarray, *names: str) -> np.ndarray:
+    """Return the places of the images for which one of these operations was chosen."""
+    return np.flatnonzero(np.isin(chosen, [OPERATIONS.index(name) for name in names]))
 
 
 def _matrices(chosen: np.ndarray, strength: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -84,22 +88,18 @@ def _looked_up(images: Tensor, chosen: np.ndarray, strength: np.ndarray) -> Tens
     """Apply the operations that are tables, all by one look-up."""
     tables = np.empty((len(images), images.shape[1], 256), np.uint8)
     for name in TABLES:
-        rows = np.flatnonzero(chosen == OPERATIONS.index(name))
+        rows = _rows(chosen, name)
         if len(rows):
-            part = images.index_select(0, torch.from_numpy(rows).to(images.device))
-            tables[rows] = _tables(name, part, strength[rows])
+            some = images.index_select(0, torch.from_numpy(rows).to(images.device))
+            tables[rows] = _tables(name, some, strength[rows])
     return levels.look_up(images, tables)
 
 
 def _tables(name: str, images: Tensor, strength: np.ndarray) -> np.ndarray:
-    if name == "Brightness":
-        return levels.brightness(images, 1 + strength)
-    if name == "Contrast":
-        return levels.contrast(images, 1 + strength)
     if name == "Posterize":
-        return levels.posterize(images, strength.astype(np.int64))
+        return levels.posterize(strength.astype(np.int64))
     if name == "Solarize":
-        return levels.solarize(images, strength)
+        return levels.solarize(strength)
     return levels.autocontrast(images) if name == "AutoContrast" else levels.equalize(images)
 
 
@@ -158,10 +158,10 @@ class RandAugment:
         """Return uint8 [B, C, H, W]; ``keys`` (uint64 [B]) decide what is done."""
         check_levels(images, "RandAugment")
         chosen, strength = self.draw(keys, *images.shape[-2:])
-        found = images
+        found = images.clone()
         for turn in range(self.num_ops):
             found = apply(found, chosen[:, turn], strength[:, turn], self.interpolation, self.fill)
-        return found.clone() if found is images else found
+        return found
 
     def __repr__(self) -> str:
         said = f"num_ops={self.num_ops}, magnitude={self.magnitude} of {self.num_magnitude_bins}"
@@ -205,8 +205,7 @@ class TrivialAugmentWide:
     def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
         """Return uint8 [B, C, H, W]; ``keys`` (uint64 [B]) decide what is done."""
         check_levels(images, "TrivialAugmentWide")
-        found = apply(images, *self.draw(keys), self.interpolation, self.fill)
-        return found.clone() if found is images else found
+        return apply(images, *self.draw(keys), self.interpolation, self.fill)
 
     def __repr__(self) -> str:
         return f"TrivialAugmentWide({self.num_magnitude_bins} magnitudes, {self.interpolation}, fill={self.fill})"

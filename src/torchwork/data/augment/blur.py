@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
-from torchwork.data.augment.chunks import as_column, check_levels, in_chunks
+from torchwork.data.augment.chunks import as_column, check_levels, in_chunks, to_levels
 from torchwork.data.augment.options import add, between, refuse, span
 from torchwork.data.padding import pad
 from torchwork.types import Finding
@@ -63,7 +63,7 @@ class GaussianBlur:
         found = pad(images, (across, down, across, down), mode="reflect").to(torch.float32)
         for axis, reach in ((-1, across), (-2, down)):
             found = _along(found, axis, weights(sigmas, reach))
-        return found.round_().clamp_(0, 255).to(torch.uint8)
+        return to_levels(found.round_().clamp_(0, 255))
 
     def __repr__(self) -> str:
         return f"GaussianBlur({self.kernel_size}, sigma={list(self.sigma)})"

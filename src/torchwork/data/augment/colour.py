@@ -1,4 +1,4 @@
-"""Changes of colour and sharpness that depend on more than one value: saturation, hue, sharpness."""
+"""Brightness, contrast, saturation, sharpness and hue, each image by its own factor, with Pillow's rounding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork.data.augment.chunks import as_column
+from torchwork.data.augment.chunks import as_column, to_levels
 from torchwork.data.luminance import luminance
 
 
@@ -14,7 +14,20 @@ def blend(start: Tensor, images: Tensor, factors: np.ndarray) -> Tensor:
     """Return start + factor (image - start), cut off at 0 and 255 and rounded down, in float32 as Pillow."""
     begin = start.to(torch.float32)
     mixed = images.to(torch.float32).sub_(begin).mul_(as_column(factors, images)).add_(begin)
-    return mixed.clamp_(0, 255).to(torch.uint8)
+    return to_levels(mixed.clamp_(0, 255))
+
+
+def brightness(images: Tensor, factors: np.ndarray) -> Tensor:
+    """Blend with black: factor 0 is black, 1 the image, more is brighter."""
+    return blend(torch.zeros((1, 1, 1, 1), device=images.device), images, factors)
+
+
+def contrast(images: Tensor, factors: np.ndarray) -> Tensor:
+    """Blend with the mean grey, rounded: factor 0 is that grey, 1 the image, more is harder."""
+    grey = images if images.shape[1] == 1 else luminance(images)
+    sums, pixels = grey.sum((1, 2, 3), dtype=torch.int64), max(1, grey[:1].numel())
+    means = (2 * sums + pixels).div_(2 * pixels, rounding_mode="floor")
+    return blend(means.view(-1, 1, 1, 1), images, factors)
 
 
 def saturation(images: Tensor, factors: np.ndarray) -> Tensor:
@@ -29,9 +42,9 @@ def smoothed(images: Tensor) -> Tensor:
     wide = images.to(torch.int16)
     rows = wide[..., :-2, :] + wide[..., 1:-1, :] + wide[..., 2:, :]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + (wide[..., 1:-1, 1:-1] << 2)
-    # (2 total + 13) // 26 in float32, exactly: total is at most 3315, and no quotient lies near a whole number.
     found = images.clone()
-    found[..., 1:-1, 1:-1] = total.to(torch.float32).mul_(1 / 13).add_(0.5).to(torch.uint8)
+    # (2 total + 13) // 26, by a multiplication that is exact up to 13 · 255
+    found[..., 1:-1, 1:-1] = total.to(torch.int32).mul_(2).add_(13).mul_(20165).bitwise_right_shift_(19).to(torch.uint8)
     return found
 
 
@@ -44,22 +57,22 @@ def hue(images: Tensor, shifts: np.ndarray) -> Tensor:
     """Turn the hue by a share of the colour circle, -0.5 to 0.5. Grey images stay as they are.
 
     With V and m the largest and smallest of (R, G, B), C = V - m and H the hue in sixths of the circle, the new channel
-    is V - C max(0, min(1, k, 4 - k)), k = (n + H + 6 shift) mod 6, n = 5, 3, 1 for R, G, B: to HSV and back, as
-    torchvision does on tensors (Pillow's HSV of 8 bits would lose levels even for a shift of 0).
+    is V - C clamp(2 - |w|, 0, 1), where w is H + 6 shift + 3, + 1, - 1 for R, G, B, less the nearest multiple of 6.
+    This is to HSV and back, as torchvision does on tensors; Pillow's HSV of 8 bits would lose levels even for no shift.
     """
     if images.shape[1] == 1:
         return images
-    colours = images.to(torch.float32)
-    red, green, blue = colours.unbind(1)
-    value, low = colours.amax(1), colours.amin(1)
-    chroma = value - low
+    red, green, blue = images.to(torch.float32).unbind(1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
     part = 1 / chroma.clamp(min=1)
-    sixth = torch.where(value == green, (blue - red) * part + 2, (red - green) * part + 4)
-    sixth = torch.where(value == red, (green - blue) * part, sixth)
+    sixth = torch.where(value == green, (blue - red).mul_(part).add_(2), (red - green).mul_(part).add_(4))
+    sixth = torch.where(value == red, (green - blue).mul_(part), sixth)
     sixth += as_column(shifts * 6, images)[:, 0]
     found = torch.empty_like(images)
-    for channel, start in enumerate((5, 3, 1)):
-        place = (sixth + start).remainder_(6)
-        share = torch.minimum(place, 4 - place).clamp_(0, 1)
-        found[:, channel] = (value - chroma * share).add_(0.5).to(torch.uint8)
+    for channel, start in enumerate((3, 1, -1)):
+        place = sixth + start
+        place -= (place / 6).round_().mul_(6)
+        share = place.abs_().neg_().add_(2).clamp_(0, 1)
+        found[:, channel] = to_levels((value - share.mul_(chroma)).add_(0.5))
     return found

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
+from torchwork.data.augment.boxes import pasted
 from torchwork.data.augment.options import add, below, between, fill_levels, probability, refuse, span
 from torchwork.data.padding import levels
 from torchwork.types import Finding
@@ -68,7 +69,7 @@ class RandomErasing:
         boxes = self.draw(keys, *images.shape[-2:])
         if isinstance(self.value, str):
             return _speckled(images, boxes, keys)
-        return torch.where(mask(boxes, images), levels(self.value, images), images)
+        return pasted(images, boxes, levels(self.value, images)[None].expand(images.shape))
 
     def __repr__(self) -> str:
         return f"RandomErasing(p={self.p}, scale={list(self.scale)}, ratio={list(self.ratio)}, value={self.value})"
@@ -80,17 +81,6 @@ def positive(ratio: tuple[float, float], name: str, wrong: list[Finding]) -> tup
         add(wrong, name, ratio, "[low, high] above 0")
         return 1.0, 1.0
     return ratio
-
-
-def mask(boxes: np.ndarray, images: Tensor) -> Tensor:
-    """Return bool [B, 1, H, W], true inside each image's box (top, left, height, width), on the images' device."""
-    sides = []
-    for axis in (0, 1):
-        places = np.arange(images.shape[axis - 2])
-        sides.append((places >= boxes[:, axis, None]) & (places < (boxes[:, axis] + boxes[:, axis + 2])[:, None]))
-    inside = (torch.from_numpy(side).to(images.device) for side in sides)
-    rows, columns = inside
-    return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
 def _speckled(images: Tensor, boxes: np.ndarray, keys: np.ndarray) -> Tensor:

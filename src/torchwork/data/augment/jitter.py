@@ -8,12 +8,13 @@ import numpy as np
 from torch import Tensor
 
 from torchwork import rng
-from torchwork.data.augment import colour, levels
-from torchwork.data.augment.chunks import check_levels, in_chunks, on_some
+from torchwork.data.augment import colour
+from torchwork.data.augment.chunks import change, check_levels, in_chunks
 from torchwork.data.augment.options import between, refuse, span
 from torchwork.types import Finding
 
-BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+PARTS = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
+NOTHING = ((1, 1), (1, 1), (1, 1), (0, 0))
 
 
 class Jitter(NamedTuple):
@@ -69,25 +70,13 @@ class ColorJitter:
         return in_chunks(self._changed, images, *self.draw(keys))
 
     def _changed(self, images: Tensor, factors: np.ndarray, order: np.ndarray) -> Tensor:
-        used = [part for part, limits in enumerate(self.limits) if limits != ((0, 0) if part == HUE else (1, 1))]
+        used = [part for part, limits in enumerate(self.limits) if limits != NOTHING[part]]
         changed = images.clone()
         for turn in order.T:
             for part in used:
-                rows = np.flatnonzero(turn == part)
-                changed = on_some(_PARTS[part], changed, rows, factors[:, part])
+                change(changed, np.flatnonzero(turn == part), PARTS[part], factors[:, part])
         return changed
 
     def __repr__(self) -> str:
         names = ("brightness", "contrast", "saturation", "hue")
         return f"ColorJitter({', '.join(f'{n}={list(limits)}' for n, limits in zip(names, self.limits, strict=True))})"
-
-
-def _brightness(images: Tensor, factors: np.ndarray) -> Tensor:
-    return levels.look_up(images, levels.brightness(images, factors))
-
-
-def _contrast(images: Tensor, factors: np.ndarray) -> Tensor:
-    return levels.look_up(images, levels.contrast(images, factors))
-
-
-_PARTS = {BRIGHTNESS: _brightness, CONTRAST: _contrast, SATURATION: colour.saturation, HUE: colour.hue}

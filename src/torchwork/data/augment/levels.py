@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork.data.luminance import luminance
-
 LEVELS = np.arange(256)
 
 
@@ -19,36 +17,15 @@ def look_up(images: Tensor, tables: np.ndarray) -> Tensor:
     entries = torch.from_numpy(np.ascontiguousarray(tables)).to(images.device)
     first = torch.arange(0, entries.numel(), 256, device=images.device, dtype=torch.int32)
     places = images.to(torch.int32) + first.view(*entries.shape[:2], 1, 1)
-    return entries.view(-1).index_select(0, places.view(-1)).view(images.shape)
+    return entries.view(-1).index_select(0, places.reshape(-1)).view(images.shape)
 
 
-def _blend(start: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Return start + factor (level - start), cut off at 0 and 255 and rounded down, in float32 as Pillow."""
-    start = start.astype(np.float32)
-    mixed = start + factors.astype(np.float32)[:, None, None] * (LEVELS.astype(np.float32) - start)
-    return mixed.clip(0, 255).astype(np.uint8)
-
-
-def brightness(images: Tensor, factors: np.ndarray) -> np.ndarray:
-    """Return the tables that blend with black: factor 0 is black, 1 the image, more is brighter."""
-    return _blend(np.zeros((len(images), 1, 1)), factors)
-
-
-def contrast(images: Tensor, factors: np.ndarray) -> np.ndarray:
-    """Return the tables that blend with the mean grey, rounded: factor 0 is that grey, 1 the image."""
-    grey = images if images.shape[1] == 1 else luminance(images)
-    sums = grey.sum((1, 2, 3), dtype=torch.int64).cpu().numpy()
-    pixels = max(1, grey[:1].numel())
-    means = (2 * sums + pixels) // (2 * pixels)
-    return _blend(means[:, None, None], factors)
-
-
-def posterize(images: Tensor, bits: np.ndarray) -> np.ndarray:
+def posterize(bits: np.ndarray) -> np.ndarray:
     """Return the tables that keep the highest ``bits`` (int64 [B]) of each level."""
     return (LEVELS & -(1 << (8 - bits))[:, None, None]).astype(np.uint8)
 
 
-def solarize(images: Tensor, thresholds: np.ndarray) -> np.ndarray:
+def solarize(thresholds: np.ndarray) -> np.ndarray:
     """Return the tables that invert levels from a threshold on."""
     return np.where(thresholds[:, None, None] > LEVELS, LEVELS, 255 - LEVELS).astype(np.uint8)
 
@@ -71,7 +48,7 @@ def equalize(images: Tensor) -> np.ndarray:
     count, channels = images.shape[:2]
     first = torch.arange(0, count * channels * 256, 256, device=images.device, dtype=torch.int32)
     places = images.to(torch.int32) + first.view(count, channels, 1, 1)
-    found = torch.bincount(places.view(-1), minlength=count * channels * 256)
+    found = torch.bincount(places.reshape(-1), minlength=count * channels * 256)
     histogram = found.view(count, channels, 256).cpu().numpy()
     highest = 255 - (histogram[..., ::-1] > 0).argmax(-1)
     of_highest = np.take_along_axis(histogram, highest[..., None], -1)

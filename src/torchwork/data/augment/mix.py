@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from torchwork import rng
+from torchwork.data.augment.boxes import pasted
 from torchwork.data.augment.chunks import as_column
-from torchwork.data.augment.erase import mask
 from torchwork.data.augment.options import add, below, probability, refuse
 from torchwork.types import Finding
 
@@ -58,6 +57,7 @@ class MixUp:
         alpha: Of the Beta distribution: small values mix little, 1 evenly.
         p: The probability that a sample is mixed.
 
+    >>> import torch
     >>> mix = MixUp(alpha=0.2)
     >>> mixed = mix.draw(rng.keys(0, np.arange(2)), 8, 8)
     >>> mix.apply(torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8), mixed).shape
@@ -98,6 +98,7 @@ class CutMix:
         alpha: Of the Beta distribution.
         p: The probability that a sample is mixed.
 
+    >>> import torch
     >>> mix = CutMix()
     >>> mixed = mix.draw(rng.keys(0, np.arange(2)), 8, 8)
     >>> mix.apply(torch.zeros(2, 3, 8, 8), torch.ones(2, 3, 8, 8), mixed).shape
@@ -127,7 +128,7 @@ class CutMix:
     def apply(self, x: Tensor, partner: Tensor, mixed: Mixed) -> Tensor:
         """Return the mixed samples, a new tensor, from floats [B, C, H, W] and those of the partners."""
         assert mixed.boxes is not None
-        return torch.where(mask(mixed.boxes, x), partner, x)
+        return pasted(x, mixed.boxes, partner)
 
     def __repr__(self) -> str:
         return f"CutMix(alpha={self.alpha}, p={self.p})"

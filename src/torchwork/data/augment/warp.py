@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from torchwork.data.augment.chunks import in_chunks
+from torchwork.data.augment.chunks import in_chunks, to_levels
 from torchwork.data.augment.options import Fill
 from torchwork.data.padding import levels
 
@@ -17,7 +17,9 @@ Interpolation = Literal["nearest", "bilinear"]
 
 # Pillow counts places in 65536ths of a pixel.
 _ONE = 65536.0
-_INT32_PIXELS = 32767
+_INT32 = 2.0**31
+# What float32 leaves open of where the image ends, as a share of half its side.
+_NEAR = 1e-6
 
 
 def inverse_matrices(
@@ -69,42 +71,49 @@ def warp(images: Tensor, matrices: np.ndarray, interpolation: Interpolation = "n
     return in_chunks(lambda part, of_part: way(part, of_part, outside), images, matrices)
 
 
-def _places(images: Tensor, matrices: np.ndarray, unit: float) -> tuple[Tensor, Tensor]:
-    """Return x and y [B, H, W] of where the middle of each pixel comes from, in parts of a pixel.
-
-    Whole numbers (``unit`` of them to a pixel) for nearest, whose steps Pillow rounds; float32 for unit 1.
-    """
-    height, width = images.shape[-2:]
-    found = []
-    for a, b, c in (matrices[:, :3].T, matrices[:, 3:].T):
-        steps = [a[:, None], b[:, None], (c + a * 0.5 + b * 0.5)[:, None]]
-        if unit != 1:
-            steps = [np.floor(step * unit + 0.5) for step in steps]
-        along = steps[0] * np.arange(width) + steps[2]
-        down = steps[1] * np.arange(height)
-        far = max(np.abs(along).max(initial=0) + np.abs(down).max(initial=0), 0.0)
-        small = far < _INT32_PIXELS * _ONE
-        dtype = torch.float32 if unit == 1 else torch.int32 if small else torch.int64
-        row = torch.from_numpy(along).to(dtype).to(images.device)
-        column = torch.from_numpy(down).to(dtype).to(images.device)
-        found.append(row[:, None, :] + column[:, :, None])
-    return found[0], found[1]
-
-
 def _nearest(images: Tensor, matrices: np.ndarray, outside: Tensor) -> Tensor:
+    """Take pixels of the images with a border of one pixel, to which everything from outside goes."""
     height, width = images.shape[-2:]
-    x, y = (place.bitwise_right_shift_(16) for place in _places(images, matrices, _ONE))
-    column, row = x.clamp(0, width - 1), y.clamp(0, height - 1)
-    inside = (column == x).logical_and_(row == y)
-    source = (row.mul_(width).add_(column)).to(torch.int64).view(len(images), 1, -1)
-    taken = images.reshape(*images.shape[:2], -1).gather(2, source.expand(-1, images.shape[1], -1))
-    return torch.where(inside[:, None], taken.view(images.shape), outside)
+    framed = images.new_empty((*images.shape[:2], height + 2, width + 2))
+    framed[:] = outside
+    framed[..., 1:-1, 1:-1] = images
+    x, y = (
+        _places(images, *_in_65536ths(row)).bitwise_right_shift_(16).clamp_(-1, side)
+        for row, side in ((matrices[:, :3], width), (matrices[:, 3:], height))
+    )
+    source = y.mul_(width + 2).add_(x).add_(width + 3).to(torch.int64).view(len(images), 1, -1)
+    return framed.flatten(2).gather(2, source.expand(-1, images.shape[1], -1)).view(images.shape)
+
+
+def _in_65536ths(row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the steps along x and y and the place of the first pixel's middle as Pillow rounds them, [B] each."""
+    along, down, start = row.T
+    rounded = np.floor(np.stack([along, down, start + 0.5 * along + 0.5 * down]) * _ONE + 0.5)
+    return rounded[0], rounded[1], rounded[2]
+
+
+def _places(images: Tensor, along: np.ndarray, down: np.ndarray, start: np.ndarray) -> Tensor:
+    """Return start + column · along + row · down for every pixel, whole numbers [B, H, W]."""
+    of_column = start[:, None] + along[:, None] * np.arange(images.shape[-1])
+    of_row = down[:, None] * np.arange(images.shape[-2])
+    far = np.abs(of_column).max(initial=0) + np.abs(of_row).max(initial=0)
+    dtype = torch.int32 if far < _INT32 else torch.int64
+    columns, rows = (torch.from_numpy(part).to(dtype).to(images.device) for part in (of_column, of_row))
+    return columns[:, None, :] + rows[:, :, None]
 
 
 def _bilinear(images: Tensor, matrices: np.ndarray, outside: Tensor) -> Tensor:
     height, width = images.shape[-2:]
-    x, y = _places(images, matrices, 1)
-    inside = ((x >= 0) & (x < width)).logical_and_(y >= 0).logical_and_(y < height)
-    grid = torch.stack([x.mul_(2 / width).sub_(1), y.mul_(2 / height).sub_(1)], -1)
-    mixed = F.grid_sample(images.to(torch.float32), grid, "bilinear", padding_mode="border", align_corners=False)
-    return torch.where(inside[:, None], mixed.round_().clamp_(0, 255).to(torch.uint8), outside)
+    grid = torch.empty((len(images), height, width, 2), device=images.device)  # -1 to 1 across the image
+    for axis, (row, side) in enumerate(((matrices[:, :3], width), (matrices[:, 3:], height))):
+        along, down, start = (row * (2 / side)).T
+        of_column = (start + 0.5 * along + 0.5 * down - 1)[:, None] + along[:, None] * np.arange(width)
+        of_row = down[:, None] * np.arange(height)
+        columns, rows = (torch.from_numpy(part).to(torch.float32).to(images.device) for part in (of_column, of_row))
+        torch.add(columns[:, None, :], rows[:, :, None], out=grid[..., axis])
+    floats = images.to(torch.float32)
+    mixed = F.grid_sample(floats, grid, "bilinear", padding_mode="border", align_corners=False)
+    x, y = grid.unbind(-1)
+    inside = (torch.minimum(x, y) >= -1 - _NEAR) & (torch.maximum(x, y) < 1 - _NEAR)
+    inside = inside.view(torch.uint8).neg_()[:, None]  # 255 or 0, so that a choice is an "and"
+    return (to_levels(mixed.round_().clamp_(0, 255)) & inside) | (outside & ~inside)
