@@ -6,13 +6,14 @@ import fcntl
 import json
 import os
 import shutil
+import weakref
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,13 +54,13 @@ class Packed:
         self._starts = np.concatenate([[0], np.cumsum(self._shapes.prod(1))])
         self._there = np.zeros(len(self._shapes), bool)
         self._sums: np.ndarray | None = None
-        self._used: IO[bytes] | None = None
         if folder is None:
             self._pixels = np.empty(self.nbytes, np.uint8)
             return
         folder.mkdir(parents=True, exist_ok=True)
-        self._used = open(folder / _USED, "ab")  # noqa: SIM115 (held as long as this lives: nobody deletes it then)
-        fcntl.flock(self._used, fcntl.LOCK_SH)
+        used = os.open(folder / _USED, os.O_CREAT | os.O_RDWR)
+        weakref.finalize(self, os.close, used)  # held as long as this lives: nobody deletes the pack then
+        fcntl.flock(used, fcntl.LOCK_SH)
         os.utime(folder / _USED)
         self._pixels = _mapped(folder / _PIXELS, np.dtype(np.uint8), self.nbytes)
         self._sums = _mapped(folder / _SUMS, np.dtype(np.uint32), len(self._shapes))

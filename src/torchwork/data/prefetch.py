@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import torch
@@ -45,6 +45,9 @@ def ahead(items: Iterator[Item], count: int = AHEAD) -> Iterator[Item]:
             hand_over((_END, None))
         except BaseException as error:
             hand_over((_END, error))
+        finally:
+            if isinstance(items, Generator):
+                items.close()
 
     thread = threading.Thread(target=run, name="torchwork-prefetch", daemon=True)
     thread.start()
