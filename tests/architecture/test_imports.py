@@ -15,7 +15,7 @@ FLOORS = {
     3: {"training"},
     4: {"inspection", "report", "checks", "use", "environment"},
     5: {"config"},
-    6: {"assembly", "building", "loaded", "plan", "resolved", "run", "run_data", "run_split"},
+    6: {"assembly", "building", "loaded", "plan", "preview", "resolved", "run", "run_data", "run_split"},
     7: {"sweep", "folds"},
     8: {"cli"},
     9: {"__main__"},
@@ -28,7 +28,7 @@ TOGETHER = [FLOORS[0], FLOORS[6]]
 # who may import what is slow to load or big; everybody else goes without
 ALLOWED = {
     "sklearn": {
-        "torchwork.data.audit.tables",
+        "torchwork.data.audit.giveaway",
         "torchwork.data.outliers",
         "torchwork.data.builtin",
         "torchwork.metrics.final",
@@ -39,7 +39,7 @@ ALLOWED = {
     "pandas": {"torchwork.data", "torchwork.cli.look"},
     "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.cli.look"},
     "simplejpeg": {"torchwork.data"},
-    "matplotlib": {"torchwork.report.plots", "torchwork.report.drawings"},
+    "matplotlib": {"torchwork.report.plots", "torchwork.report.drawings", "torchwork.inspection.lettering"},
     "jinja2": {"torchwork.report.html"},
     "markupsafe": {"torchwork.report.html"},
     "pydantic": {"torchwork.config"},

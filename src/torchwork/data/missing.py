@@ -68,7 +68,9 @@ def has_target(targets: np.ndarray) -> np.ndarray:
     return np.isfinite(targets).all(1) if targets.ndim == 2 else ~absent(targets)
 
 
-def told(cells: np.ndarray, columns: Sequence[str], name: Callable[[int], str]) -> str:
+def told(
+    cells: np.ndarray, columns: Sequence[str], name: Callable[[int], str], what: str = "empty, NaN or infinite"
+) -> str:
     """Say how many cells of a mask [N, n] are bad, in which columns, and in which rows, the first ten of each."""
     said = []
     for column, rows in ((column, np.flatnonzero(cells[:, place])) for place, column in enumerate(columns)):
@@ -76,7 +78,7 @@ def told(cells: np.ndarray, columns: Sequence[str], name: Callable[[int], str]) 
             said.append(f"column {column!r} ({len(rows)}): {named((name(row) for row in rows.tolist()), _MOST)}")
     total = int(cells.sum())
     more = f"; and {counted(len(said) - _MOST, 'column', 'columns')} more" if len(said) > _MOST else ""
-    return f"{counted(total, 'cell is', 'cells are')} empty, NaN or infinite: {'; '.join(said[:_MOST])}{more}"
+    return f"{counted(total, 'cell is', 'cells are')} {what}: {'; '.join(said[:_MOST])}{more}"
 
 
 def judge(
