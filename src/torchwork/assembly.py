@@ -102,7 +102,8 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert task is not None
     assert state is not None
     task.criterion.to(device, DTYPES[config.train.precision])
-    parts = Parts(config, device, data, task, state, train_options(config, data), said)
+    told = [*getattr(data.source, "findings", ()), *data.shared.findings, *data.pipeline.findings, *said]
+    parts = Parts(config, device, data, task, state, train_options(config, data), told)
     try_batch(parts)
     _check_monitor(parts)
     _check_setup(parts)

@@ -31,6 +31,7 @@ NESTED = {
     ("source", "Concatenate", "sources"): ("source", "list"),
     ("source", "Relabel", "source"): ("source", "one"),
     ("source", "Subset", "source"): ("source", "one"),
+    ("transform", "Compose", "transforms"): ("transform", "list"),
     ("schedule", "SequentialLR", "schedulers"): ("schedule", "list"),
     ("schedule", "ChainedScheduler", "schedulers"): ("schedule", "list"),
 }
@@ -103,7 +104,7 @@ def _component(value: Any, kind: str, where: str, findings: list[Finding]) -> di
     if not isinstance(name, str):
         findings.append(_nameless(value, kind, where))
         return {"name": ""}
-    findings += catalog.check_name(name, names(kind), kind, where)
+    findings += _check_name(name, kind, where)
     findings += [_odd_key(key, where) for key in value if not isinstance(key, str)]
     component = {"name": name} | {str(key): item for key, item in value.items()}
     for option, item in component.items():
@@ -113,6 +114,15 @@ def _component(value: Any, kind: str, where: str, findings: list[Finding]) -> di
         elif form == "one":
             component[option] = _component(item, inner, f"{where}.{option}", findings)
     return component
+
+
+def _check_name(name: str, kind: str, where: str) -> list[Finding]:
+    other = {"transform": "augment", "augment": "transform"}.get(kind)
+    if other is None or name in names(kind) or name not in names(other):
+        return catalog.check_name(name, names(kind), kind, where)
+    said = "changes samples at random" if other == "augment" else "does the same to every sample"
+    fix = f"put it under data.{other}"
+    return [Finding("wrong-place", "error", where, f"{name} {said}", fix)]
 
 
 def _nameless(value: dict[Any, Any], kind: str, where: str) -> Finding:

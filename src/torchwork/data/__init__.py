@@ -27,8 +27,11 @@ SOURCES = {
 
 TRANSFORMS = {
     "CenterCrop": "torchwork.data.steps:CenterCrop",
+    "Compose": "torchwork.data.unneeded:Compose",
+    "ConvertImageDtype": "torchwork.data.unneeded:ConvertImageDtype",
     "Grayscale": "torchwork.data.steps:Grayscale",
     "Impute": "torchwork.data.impute:Impute",
+    "Lambda": "torchwork.data.steps:Lambda",
     "LogMelSpectrogram": "torchwork.data.sound.spectrogram:LogMelSpectrogram",
     "Normalize": "torchwork.data.normalize:Normalize",
     "OneHot": "torchwork.data.encode:OneHot",
@@ -37,6 +40,8 @@ TRANSFORMS = {
     "Resize": "torchwork.data.steps:Resize",
     "RobustScale": "torchwork.data.scale:RobustScale",
     "Standardize": "torchwork.data.scale:Standardize",
+    "ToPILImage": "torchwork.data.unneeded:ToPILImage",
+    "ToTensor": "torchwork.data.unneeded:ToTensor",
     "Tokenize": "torchwork.data.tokens:Tokenize",
     "TrimSilence": "torchwork.data.sound.trim:TrimSilence",
 }

@@ -7,14 +7,17 @@ says what becomes of a height and width, so that images that would not stack are
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from torchwork import catalog
 from torchwork.data import threads
 from torchwork.data.luminance import luminance
 from torchwork.data.padding import PaddingMode, borders, pad
 from torchwork.data.resize import ScaledBy, scaled
+from torchwork.types import Finding, InputError
 
 Images = Tensor | list[Tensor]
 
@@ -187,3 +190,28 @@ class Grayscale:
 
     def __repr__(self) -> str:
         return f"Grayscale({self.num_output_channels})"
+
+
+class Lambda:
+    """Apply a function of your own to each sample, [C, H, W] for an image.
+
+    As torchvision's ``Lambda``, but the function is given by its import path, so that the run can be repeated.
+
+    Args:
+        function: package.module:function, which takes one sample and returns it changed.
+
+    >>> Lambda("torch:neg").function(torch.ones(1))
+    tensor([-1.])
+    """
+
+    def __init__(self, function: str) -> None:
+        if ":" not in function:
+            fix = "write package.module:function"
+            raise InputError(Finding("import-path", "error", "function", f"{function!r} is no import path", fix))
+        self.function: Callable[[Any], Any] = catalog.load(function, {}, "function", "function")
+        if not callable(self.function):
+            raise InputError(Finding("not-callable", "error", "function", f"{function} is no function", "name one"))
+        self._said = function
+
+    def __repr__(self) -> str:
+        return f"Lambda({self._said})"

@@ -23,6 +23,8 @@ from torchwork.data.pipelines.tables import Tables
 from torchwork.data.pipelines.texts import Texts
 from torchwork.data.pipelines.way import EachSample, Way
 from torchwork.data.resident import chunks, read_all
+from torchwork.data.steps import Lambda
+from torchwork.data.unneeded import Unneeded, flat, unnecessary
 from torchwork.types import Finding, InputError, Schema, Source
 
 # Samples that are already in memory are measured so many at a time.
@@ -79,11 +81,16 @@ class Pipeline:
         self.sized_later = False
         self._kept: tuple[Source, np.ndarray, Tensor] | None = None
         self._decoded: dict[tuple[int, bool], Decoded] = {}
+        #: What there is to say about steps that are left out.
+        self.findings: list[Finding] = []
         findings: list[Finding] = []
         last = False
-        placed = [*(("data.clean", spec) for spec in first), *((f"{where}[{i}]", s) for i, s in enumerate(steps))]
+        placed = [*(("data.clean", spec) for spec in first), *flat(steps, where)]
         for place, spec in placed:
             step, wrong = _step(spec, place)
+            if isinstance(step, Unneeded):
+                self.findings.append(unnecessary(step, spec["name"], place))
+                continue
             if not wrong and last:
                 fix = "put Normalize last; it is done on floats, after all steps and the augmentation"
                 message = f"{spec['name']} stands after Normalize"
@@ -198,7 +205,8 @@ class Pipeline:
 def _step(spec: Mapping[str, Any], where: str) -> tuple[Any, list[Finding]]:
     """Return a step of the catalog, or a user's own over each sample; or what is wrong with it."""
     if spec["name"] in TRANSFORMS:
-        return construct(spec, TRANSFORMS, "transform", where)
+        step, findings = construct(spec, TRANSFORMS, "transform", where)
+        return (EachSample(step.function, repr(step)) if isinstance(step, Lambda) else step), findings
     try:
         component = catalog.load(spec["name"], TRANSFORMS, "transform", where)
     except InputError as error:

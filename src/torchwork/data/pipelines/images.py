@@ -15,7 +15,7 @@ from torchwork.data.pipelines.stack import stacked, unequal
 from torchwork.data.pipelines.way import EachSample, floats, misfit
 from torchwork.types import Finding, InputError, Schema, Source
 
-IMAGE_STEPS = (steps.Resize, steps.CenterCrop, steps.Grayscale)
+IMAGE_STEPS = (steps.Resize, steps.CenterCrop, steps.Pad, steps.Grayscale)
 # Steps that an augmentation which sets the size itself stands in for, in training.
 SIZING_STEPS = (steps.Resize, steps.CenterCrop)
 
