@@ -51,8 +51,8 @@ def is_sound(path: Path) -> bool:
 def header(path: Path) -> Header:
     """Return what a file says of its sound, or raise UnreadableSoundError.
 
-    WAV and OGG files that are cut off are told by their marks; a file of another format is decoded to see whether it
-    can be.
+    WAV and OGG files that are cut off are told by their marks; other files, and WAV files of floats, which may be NaN,
+    are decoded to see whether they can be.
     """
     _check_whole(path)
     import soundfile
@@ -60,7 +60,8 @@ def header(path: Path) -> Header:
     try:
         with soundfile.SoundFile(path) as file:
             found = Header(file.samplerate, file.channels, file.frames)
-            marked = file.format in ("WAV", "WAVEX", "OGG")
+            floats = file.subtype in ("FLOAT", "DOUBLE")  # these may hold NaN
+            marked = file.format in ("WAV", "WAVEX", "OGG") and not floats
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise _unreadable(error) from error
     if not marked:
@@ -125,12 +126,15 @@ def _samples(path: Path) -> tuple[np.ndarray, int]:
 
 def _unreadable(error: Exception) -> UnreadableSoundError:
     reason = str(getattr(error, "error_string", error)).rstrip(".")
-    code = "not-a-sound" if "not recognised" in reason else "unreadable"
-    return UnreadableSoundError(code, reason)
+    if "not recognised" in reason:
+        return UnreadableSoundError("not-a-sound", "not a sound that can be recognised")
+    return UnreadableSoundError("unreadable", f"it cannot be decoded ({reason})")
 
 
 def _check_whole(path: Path) -> None:
     """Refuse a file that is missing, empty, or cut off by its own marks; what it is not known to hold passes."""
+    if not path.is_file():
+        raise UnreadableSoundError("missing", "is no file" if path.exists() else "is not there")
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -142,8 +146,6 @@ def _check_whole(path: Path) -> None:
                 missing = _missing_from_wav(file, size)
             else:
                 missing = start[:4] == b"OggS" and _lacks_last_page(file, size)
-    except FileNotFoundError as error:
-        raise UnreadableSoundError("missing", "is not there") from error
     except OSError as error:
         raise UnreadableSoundError("unreadable", error.strerror or str(error)) from error
     if missing:
