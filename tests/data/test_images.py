@@ -122,13 +122,26 @@ def test_one_class_in_train_is_refused_though_test_has_two(make_folder: MakeFold
 def test_strange_and_loose_files_and_empty_classes_are_named_all_at_once(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 1, "b": 1})
     (root / "c").mkdir()
-    (root / "a" / "notes.txt").write_text("x")
+    (root / "c" / "notes.txt").write_text("x")
     (root / "loose.png").write_bytes((root / "a" / "000.png").read_bytes())
     found = _wrong(lambda: ImageFolder(str(root)))
     assert [code for code, *_ in found] == ["not-an-image", "no-class", "empty-class"]
-    assert "a/notes.txt" in found[0][2]
+    assert "c/notes.txt" in found[0][2]
     assert "loose.png" in found[1][2]
     assert found[2][2].endswith(": c")
+
+
+def test_a_file_of_another_kind_beside_images_is_a_fault(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 2, "b": 2})
+    (root / "a" / "000.txt").write_text("x")
+    (root / "b" / "README").write_text("x")
+    source = ImageFolder(str(root))
+    assert [(source.name(fault.index), fault.code) for fault in source.faults] == [
+        ("a/000.txt", "not-an-image"),
+        ("b/README", "not-an-image"),
+    ]
+    assert source.sizes[[fault.index for fault in source.faults]].tolist() == [[0, 0], [0, 0]]
+    assert len(ImageFolder(str(root), ignore=["*.txt", "README"]).faults) == 0
 
 
 def test_split_folders_beside_class_folders_are_refused(make_folder: MakeFolder) -> None:
@@ -138,19 +151,50 @@ def test_split_folders_beside_class_folders_are_refused(make_folder: MakeFolder)
     assert _wrong(lambda: ImageFolder(str(twice)))[0][0] == "two-splits"
 
 
-def test_unreadable_images_are_counted_and_the_first_ten_named(make_folder: MakeFolder) -> None:
+def test_unreadable_images_are_faults_and_the_others_are_read(make_folder: MakeFolder) -> None:
     root = make_folder({"a": 12, "b": 2})
-    for number in range(12):
+    for number in range(11):
         (root / "a" / f"{number:03}.png").write_bytes(b"broken")
-    ((code, _, message),) = _wrong(lambda: ImageFolder(str(root)))
-    assert code == "unreadable-images"
-    assert message.startswith("12 of 14")
-    assert "a/009.png" in message
-    assert "a/010.png" not in message
-    assert "2 more" in message
+    (root / "b" / "000.png").write_bytes(b"")
+    source = ImageFolder(str(root))
+    assert [(fault.index, fault.code) for fault in source.faults] == [
+        *((index, "not-an-image") for index in range(11)),
+        (12, "zero-byte"),
+    ]
+    assert source.sizes.tolist() == [[0, 0]] * 11 + [[12, 16], [0, 0], [12, 16]]
+    assert source.read(np.array([11, 13]), epoch=1)[0].shape == (2, 3, 12, 16)
+    ((code, where, message),) = _wrong(lambda: source.read(np.array([0, 11]), epoch=1))
+    assert (code, where) == ("unreadable-images", "data.source")
+    assert message.startswith("1 of 14")
+    assert "a/000.png (not an image that can be recognised)" in message
+
+
+def test_a_mode_and_a_background_that_there_are_not_are_refused(make_folder: MakeFolder) -> None:
+    root = str(make_folder({"a": 1, "b": 1}))
+    found = _wrong_at(lambda: ImageFolder(root, mode="HSV", background="red"))  # type: ignore[arg-type]
+    assert found == ["mode", "background"]
     with pytest.raises(InputError) as caught:
-        open_source({"name": "ImageFolder", "root": str(root)})
-    assert [finding.where for finding in caught.value.findings] == ["data.source"]
+        open_source({"name": "ImageFolder", "root": root, "background": [1, 2]})
+    assert [finding.where for finding in caught.value.findings] == ["data.source.background"]
+
+
+def _wrong_at(make: Callable[[], object]) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        make()
+    return [finding.where for finding in caught.value.findings]
+
+
+def test_the_background_shows_through_in_both_sources(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGBA", (3, 2), (9, 9, 9, 0)).save(tmp_path / name / "0.png")
+    (tmp_path / "labels.csv").write_text("file,label\na/0.png,a\nb/0.png,b\n")
+    for source in (
+        ImageFolder(str(tmp_path), background=[1, 2, 3], ignore=["*.csv"]),
+        ImageCSV(str(tmp_path / "labels.csv"), background=[1, 2, 3]),
+    ):
+        assert source.read(np.array([0]), epoch=1)[0][0, :, 1, 2].tolist() == [1, 2, 3]
+    assert ImageFolder(str(tmp_path), ignore=["*.csv"]).read(np.array([1]), epoch=1)[0].unique().tolist() == [255]
 
 
 def test_images_whose_damage_hides_from_the_header_are_all_named_on_reading(make_folder: MakeFolder) -> None:
@@ -207,7 +251,7 @@ def test_wrong_annotations_are_named(make_folder: MakeFolder, tmp_path: Path) ->
     hole = _annotate(root, "file,label\nx/000.png,a\n,b\n")
     assert "column 'file' (1): row 2" in _wrong(lambda: ImageCSV(hole))[0][2]
     lost = _annotate(root, "file,label\nx/000.png,a\nx/lost.png,b\n")
-    assert "x/lost.png (there is no such file" in _wrong(lambda: ImageCSV(lost))[0][2]
+    assert [(fault.index, fault.code) for fault in ImageCSV(lost).faults] == [(1, "missing")]
     text = _annotate(root, "file,label\nx/000.png,a\nx/001.png,b\n")
     assert _wrong(lambda: ImageCSV(text, kind="number"))[0][0] == "not-a-number"
     part = _annotate(root, "file,label,part\nx/000.png,a,train\nx/001.png,b,tset\n")

@@ -24,7 +24,7 @@ from torchwork.types import Fault, Finding, InputError, Schema, Source
 class Picked:
     """Samples of a source in an order of their own, perhaps with other targets.
 
-    Where the source's samples are files, so are these: ``paths``, and for images ``sizes``, ``mode`` and ``decode``.
+    Where the source's samples are files, so are these: ``paths``, and for images what ``FileImages`` has.
 
     Args:
         source: The whole.
@@ -54,7 +54,7 @@ class Picked:
         if paths is not None:  # these stand in the object itself only where they can be: that is how one asks for them
             self.paths = [paths[index] for index in self.indices.tolist()]
         if isinstance(source, FileImages):
-            self.sizes, self.mode = source.sizes[self.indices], source.mode
+            self.sizes, self.mode, self.reading = source.sizes[self.indices], source.mode, source.reading
             self.decode = self._decode
 
     def __len__(self) -> int:

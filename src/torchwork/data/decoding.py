@@ -26,6 +26,7 @@ class FileImages(Source, Protocol):
     paths: Sequence[Path]
     sizes: np.ndarray  # height and width of each, int64 [N, 2]; (0, 0) of one that cannot be read
     mode: str  # RGB, L or another of Pillow's, which gives the number of channels
+    reading: str  # how pixels come from a file, in words
 
     def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
         """Return one image uint8 [C, H, W]; ``size`` is a hint as for ``read``."""
@@ -52,7 +53,7 @@ def _side_by_side(image: Callable[[int], Tensor], length: int, count: int | None
 
 
 def store_for(
-    source: FileImages, way: Images, indices: np.ndarray, *, sized: bool, cache: Cache | None
+    source: FileImages, way: Images, indices: np.ndarray, *, sized: bool, cache: Cache | None, ahead: bool = False
 ) -> Packed | None:
     """Return what keeps the images of a split between epochs; None where nothing does, or one tensor in memory will.
 
@@ -65,15 +66,16 @@ def store_for(
         indices: The samples of the split.
         sized: As for ``Decoded``.
         cache: Where packs may stand; None where there is to be none.
+        ahead: Make a pack where the images would fit into memory too: later runs then need no decoder.
     """
     shapes = way.shapes(source.sizes, len(source.mode), sized=sized)
     if shapes is None:
         return None
     small = int(shapes[indices].prod(1).sum()) <= resident.SHARE * resident.free_memory()
-    if cache is not None and (not small or cache.folder.is_dir()):
-        said = (source.mode, way.said(sized=sized), *map(version, ("simplejpeg", "pillow", "torch")))
+    if cache is not None and (ahead or not small or cache.folder.is_dir()):
+        said = (source.reading, way.said(sized=sized), *map(version, ("simplejpeg", "pillow", "torch")))
         name = key(fingerprints(source, np.arange(len(source.paths))), *said)
-        found = cache.pack(name, shapes, only_if_there=small)
+        found = cache.pack(name, shapes, only_if_there=small and not ahead)
         if found is not None:
             return found
     return Packed(shapes) if small and not sized else None

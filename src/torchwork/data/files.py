@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from torchwork.data import decode, threads
+from torchwork.data.remembered import remembered
+from torchwork.data.unreadable import UnreadableError
 from torchwork.data.wording import counted, named
 from torchwork.types import Fault, Finding, InputError, Schema
 
-Result = TypeVar("Result")
+# The number changes when the same file would give another answer.
+_PIXELS = "image-pixels-1"
 
 
 class ImageFiles:
     """Images in files, decoded when they are read.
 
-    The headers of all files are read first: a file that is missing, cut off or no image is found before training. One
-    whose damage only shows in decoding is named when it is read, together with all others.
+    The headers of all files are read first: a file that is missing, cut off or no image is a fault. One whose damage
+    only shows in decoding is found by ``verify``, or named when it is read, together with all others.
 
     Args:
         paths: The files.
@@ -29,12 +32,14 @@ class ImageFiles:
         targets: The raw targets [N] or float64 [N, k], or None.
         schema: What the samples are.
         given: The splits that the files come with.
-        mode: RGB or L.
+        mode: RGB, L or RGBA.
         reduced: Let JPEGs be decoded at a smaller scale where ``read`` is given a size: faster, other pixel values.
         annotations: Further columns by name, a value for each image.
+        background: What shows through where an image is transparent: white, black or levels of red, green and blue.
+        faults: Files that are known to be none, which are not looked at.
 
     Raises:
-        InputError: unreadable files, the first ten by name and how many.
+        InputError: a mode or background that there is not.
     """
 
     def __init__(
@@ -47,19 +52,30 @@ class ImageFiles:
         mode: decode.Mode = "RGB",
         reduced: bool = False,
         annotations: Mapping[str, np.ndarray] | None = None,
+        background: decode.Background = "white",
+        faults: Sequence[Fault] = (),
     ) -> None:
+        _check(mode, background)
         self.paths = list(paths)
         self.targets = targets
         self.schema = schema
         self.given = given
-        self.faults: Sequence[Fault] = ()
         self.annotations = annotations or {}
         self.mode = mode
         self.reduced = reduced
+        self.background = background
         self._names = list(names)
-        headers = self._all(decode.header)
-        #: Height and width of each image, int64 [N, 2].
-        self.sizes = np.array([(found.height, found.width) for found in headers], np.int64).reshape(-1, 2)
+        known = {fault.index: fault for fault in faults}
+        looked_at = [index for index in range(len(self.paths)) if index not in known]
+        found = threads.over(_size, [self.paths[index] for index in looked_at])  # no slower than to remember it
+        #: Height and width of each image, int64 [N, 2]; (0, 0) of a fault.
+        self.sizes = np.zeros((len(self.paths), 2), np.int64)
+        for index, said in zip(looked_at, found, strict=True):
+            if "code" in said:
+                known[index] = Fault(index, said["code"], said["reason"])
+            else:
+                self.sizes[index] = said["height"], said["width"]
+        self.faults: Sequence[Fault] = tuple(known[index] for index in sorted(known))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,13 +83,19 @@ class ImageFiles:
     def name(self, index: int) -> str:
         return self._names[index]
 
+    @property
+    def reading(self) -> str:
+        """How pixels come from a file, in words: what is kept of them is only good for files that are read alike."""
+        reduced = ", reduced" if self.reduced else ""
+        return f"{self.mode} on {decode.colour(self.background)}{reduced}"
+
     def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
         """Return one image uint8 [C, H, W]; ``size`` is the hint that ``read`` takes.
 
         Raises:
-            decode.UnreadableError: ``read`` says it in words.
+            UnreadableError: ``read`` says it in words.
         """
-        return decode.decode(self.paths[index], self.mode, size if self.reduced else None)
+        return decode.decode(self.paths[index], self.mode, size if self.reduced else None, self.background)
 
     def read(
         self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None
@@ -81,28 +103,70 @@ class ImageFiles:
         wanted = np.asarray(indices).tolist()
         try:
             images = threads.over(lambda index: self.decode(index, size), wanted)
-        except decode.UnreadableError:
-            self._all(lambda path: decode.decode(path, self.mode).shape, "data.source")
-            raise  # not reached, unless the file has been mended meanwhile
+        except UnreadableError as error:
+            raise self._unreadable(wanted, error) from error
         alike = all(image.shape == images[0].shape for image in images)
         return (torch.stack(images) if alike else images), None if self.targets is None else self.targets[indices]
 
-    def _all(self, function: Callable[[Path], Result], where: str = "") -> list[Result]:
-        """Return the function of every file, or raise one error that names all that cannot be read."""
+    def verify(self, indices: np.ndarray, progress: Callable[[int], None] | None = None) -> list[Fault]:
+        """Decode files to the last pixel and return the faults of those that cannot be; what was found is remembered.
 
-        def attempt(path: Path) -> Result | decode.UnreadableError:
-            try:
-                return function(path)
-            except decode.UnreadableError as error:
-                return error
+        Args:
+            indices: Which files.
+            progress: Told how many of them are done.
+        """
+        wanted = np.asarray(indices).tolist()
+        found = remembered(_PIXELS, [self.paths[index] for index in wanted], _decoded, progress)
+        return [
+            Fault(index, said["code"], said["reason"])
+            for index, said in zip(wanted, found, strict=True)
+            if "code" in said
+        ]
 
-        results, wrong = [], []
-        for result, name in zip(threads.over(attempt, self.paths), self._names, strict=True):
-            if isinstance(result, decode.UnreadableError):
-                wrong.append(f"{name} ({result})")
-            else:
-                results.append(result)
-        if wrong:
-            message = f"{len(wrong)} of {counted(len(self.paths), 'image', 'images')} cannot be read: {named(wrong)}"
-            raise InputError(Finding("unreadable-images", "error", where, message, "mend or remove them"))
-        return results
+    def _unreadable(self, wanted: Sequence[int], error: UnreadableError) -> InputError:
+        """Return an error that names all files that cannot be read, but those that were known and are not wanted."""
+        known = {fault.index for fault in self.faults} - set(wanted)
+        found = self.verify(np.array([index for index in range(len(self)) if index not in known]))
+        message = f"one of {counted(len(wanted), 'image', 'images')} could not be read for a moment: {error}"
+        return InputError(refusal(found, self.name, len(self), "data.source") if found else _finding(message))
+
+
+def refusal(faults: Sequence[Fault], name: Callable[[int], str], total: int, where: str, fix: str = "") -> Finding:
+    """Return the finding that names the first ten files that cannot be read, with the reasons, and says how many."""
+    wrong = named(f"{name(fault.index)} ({fault.reason})" for fault in faults)
+    message = f"{len(faults)} of {counted(total, 'image', 'images')} cannot be read: {wrong}"
+    return _finding(message, where, fix or "mend or remove them")
+
+
+def _finding(message: str, where: str = "data.source", fix: str = "") -> Finding:
+    return Finding("unreadable-images", "error", where, message, fix)
+
+
+def _check(mode: str, background: Any) -> None:
+    findings = []
+    if mode not in get_args(decode.Mode):
+        findings.append(Finding("unknown-mode", "error", "mode", f"got {mode!r}", "expected RGB, L or RGBA"))
+    try:
+        decode.colour(background)
+    except ValueError as error:
+        findings.append(Finding("no-colour", "error", "background", str(error)))
+    if findings:
+        raise InputError(findings)
+
+
+def _size(path: Path) -> dict[str, Any]:
+    return _said(path, lambda: decode.header(path))
+
+
+def _decoded(path: Path) -> dict[str, Any]:
+    return _said(path, lambda: decode.decode(path))
+
+
+def _said(path: Path, look: Callable[[], decode.Header | Tensor]) -> dict[str, Any]:
+    """Return the size of an image, or why it cannot be read, as JSON can hold it."""
+    try:
+        found = look()
+    except UnreadableError as error:
+        return {"code": error.code, "reason": str(error)}
+    height, width = (found.height, found.width) if isinstance(found, decode.Header) else found.shape[1:]
+    return {"height": int(height), "width": int(width)}

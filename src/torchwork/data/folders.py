@@ -6,14 +6,14 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from torchwork.data import columns
 from torchwork.data.wording import counted, named
-from torchwork.types import Finding, InputError
+from torchwork.types import Fault, Finding, InputError
 
 # What systems leave beside a user's files. Names that begin with a dot are passed over as well.
 SIDE_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir"})
@@ -32,13 +32,17 @@ class Sort:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Files with what is known of each: a name for people, the class, the split it comes with, further columns."""
+    """Files with what is known of each: a name for people, the class, the split it comes with, further columns.
+
+    ``faults`` are those below class folders whose name is not that of a file of the sort.
+    """
 
     paths: list[Path]
     names: list[str]
     targets: np.ndarray
     given: dict[str, np.ndarray] | None
     annotations: dict[str, np.ndarray]
+    faults: list[Fault] = field(default_factory=list, kw_only=True)
 
 
 def labelled(root: str | Mapping[str, str], sort: Sort, ignore: list[str], pattern: str | None = None) -> Labelled:
@@ -49,7 +53,8 @@ def labelled(root: str | Mapping[str, str], sort: Sort, ignore: list[str], patte
     named groups become ``annotations``.
 
     Raises:
-        InputError: a missing path, an empty folder, one class only, files of another sort, names that do not fit.
+        InputError: a missing path, an empty folder, one class only, files of another sort that lie in no class folder,
+            names that do not fit.
     """
     expression = None if pattern is None else compiled(pattern)
     roots, findings = _roots(root, sort, flat=pattern is not None)
@@ -66,6 +71,11 @@ def labelled(root: str | Mapping[str, str], sort: Sort, ignore: list[str], patte
             labels.append(said.pop("label"))
             parts.append(part)
             further.append(said)
+    faults = [
+        Fault(index, sort.not_one, f"{path.suffix or 'a name without an ending'} is no ending of {sort.several}")
+        for index, path in enumerate(paths)
+        if not sort.accepts(path)
+    ]
     train = sorted({label for label, part in zip(labels, parts, strict=True) if part in ("", "train")})
     if not findings and len(train) < 2:
         what = f"has one class only ({train[0]})" if train else f"has no {sort.several} to train on"
@@ -80,7 +90,7 @@ def labelled(root: str | Mapping[str, str], sort: Sort, ignore: list[str], patte
     given = None if "" in roots else {part: np.flatnonzero(at == part) for part in roots}
     groups = [] if expression is None else [group for group in expression.groupindex if group != "label"]
     annotations = {group: np.array([said[group] for said in further], object) for group in groups}
-    return Labelled(paths, names, np.array(labels, object), given, annotations)
+    return Labelled(paths, names, np.array(labels, object), given, annotations, faults=faults)
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -187,19 +197,23 @@ def _ignored(path: Path, folder: Path, ignore: list[str]) -> bool:
 
 
 def _class_files(folder: Path, sort: Sort, ignore: list[str]) -> tuple[Found, list[Finding]]:
-    """Return each file below class folders with its class, and what is wrong with the rest."""
+    """Return each file below class folders with its class, and what is wrong with the rest.
+
+    A class folder without any file of the sort has no class to give.
+    """
     found: Found = []
     strange, loose, empty = [], [], []
     for entry, is_folder in visible(folder):
         below = [path for path in (files(entry) if is_folder else [entry]) if not _ignored(path, folder, ignore)]
-        strange += [path for path in below if not sort.accepts(path)]
         fit = [path for path in below if sort.accepts(path)]
-        if not is_folder:
-            loose += fit
-        elif fit:
-            found += [(path, {"label": entry.name}) for path in fit]
-        else:
+        if is_folder and fit:
+            found += [(path, {"label": entry.name}) for path in below]
+            continue
+        strange += [path for path in below if not sort.accepts(path)]
+        if is_folder:
             empty.append(entry.name)
+        else:
+            loose += fit
     findings = _strange(strange, folder, sort)
     if loose:
         said = (f"{sort.one} lies in no class folder", f"{sort.several} lie in no class folder")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from torchwork.data import idx
-from torchwork.data.decode import Mode, is_image
-from torchwork.data.files import ImageFiles
+from torchwork.data.decode import is_image
+from torchwork.data.files import ImageFiles, refusal
 from torchwork.data.memory import InMemory
 from torchwork.data.sound.decode import is_sound
 from torchwork.types import Finding, InputError, Schema, Source
@@ -76,18 +76,34 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
         return _sounds(files, data["sample_rate"])
     if arrays:
         return _arrays(files, kind, source_spec)
-    return ImageFiles(files, [str(file) for file in files], None, Schema("image", None), mode=_mode(data, source_spec))
+    return _images(files, data, source_spec)
 
 
 def _is_idx(file: Path) -> bool:
     return not is_image(file) and (idx.is_idx(file) or idx.begins_as_idx(file))
 
 
-def _mode(data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Mode:
-    """Return the mode that the training images had: that of the source, RGB by default where they were files."""
-    if source_spec["name"] in ("ImageFolder", "ImageCSV"):
-        return source_spec.get("mode", "RGB")
-    return "L" if data["input_shape"][0] == 1 else "RGB"
+def _images(files: Sequence[Path], data: Mapping[str, Any], source_spec: Mapping[str, Any]) -> Source:
+    """Open image files in the mode and on the background of the training images, where those were files too."""
+    trained = _of_files(source_spec)
+    mode: Any = trained.get("mode", "RGB") if trained else "L" if data["input_shape"][0] == 1 else "RGB"
+    names = [str(file) for file in files]
+    background = trained.get("background", "white")
+    source = ImageFiles(files, names, None, Schema("image", None), mode=mode, background=background)
+    if source.faults:
+        raise InputError(refusal(source.faults, source.name, len(files), "files"))
+    return source
+
+
+def _of_files(spec: Any) -> Mapping[str, Any]:
+    """Return the options of the first source of image files in a spec, which may be made of others; {} for none."""
+    if isinstance(spec, Mapping):
+        if spec.get("name") in ("ImageFolder", "ImageCSV"):
+            return spec
+        spec = spec.values()
+    if isinstance(spec, str) or not isinstance(spec, Iterable):
+        return {}
+    return next((found for found in map(_of_files, spec) if found), {})
 
 
 def _sounds(files: Sequence[Path], sample_rate: int) -> Source:
