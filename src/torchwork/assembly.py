@@ -133,8 +133,9 @@ def _with_threads(config: Config, data: Data) -> Config:
     if config.train.threads is not None:
         return config
     reading = data.loaders["train"].reads_ahead
-    train = config.train.model_copy(update={"threads": devices.default_threads(beside_readers=reading)})
-    torch.set_num_threads(train.threads)
+    threads = devices.default_threads(beside_readers=reading)
+    torch.set_num_threads(threads)
+    train = config.train.model_copy(update={"threads": threads})
     return config.model_copy(update={"train": train})
 
 

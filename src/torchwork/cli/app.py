@@ -93,6 +93,40 @@ def check(config: ConfigFile, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def preview(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it; pictures: else preview.png.")
+    ] = None,
+) -> None:
+    """Show a batch as the model will see it, before and after augmentation."""
+    with reporting(config, overrides or ()):
+        from torchwork.config import load
+
+        settings = load(config, overrides or ())
+        from torchwork import preview as batch
+
+        print("\n".join(batch.write(settings, out)))
+
+
+@app.command()
+def pack(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False) -> None:
+    """Decode a config's images into the cache ahead of time."""
+    with reporting(config, overrides or ()):
+        from torchwork.config import load
+
+        settings = load(config, overrides or ())
+        from torchwork import packing
+        from torchwork.cli.counting import counting
+
+        with counting("packed", quiet) as count:
+            done = packing.pack(settings, count)
+        if not quiet:
+            print(f"{done.images:,} images, {done.nbytes / 1e6:,.1f} MB, below {done.folder}")
+
+
+@app.command()
 def resume(run: RunDirectory, quiet: Quiet = False) -> None:
     """Go on with a run that was stopped."""
     with reporting():

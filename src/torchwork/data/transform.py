@@ -149,6 +149,16 @@ class Pipeline:
             return stacked(self.decoded(source, indices).batch(indices), self.where)
         return self.prepare(source.read(indices, epoch=epoch, size=self.size_hint)[0])
 
+    def evaluated_shape(self, source: Source, index: int) -> tuple[int, ...] | None:
+        """Return the shape of a sample as evaluation prepares it; None where it is no single tensor."""
+        if isinstance(source, FileImages) and isinstance(self.way, Images):
+            shapes = self.way.shapes(source.sizes[[index]], len(source.mode))
+            if shapes is not None:
+                height, width, channels = shapes[0].tolist()
+                return channels, height, width
+        prepared = self.prepared(source, np.array([index]))
+        return tuple(prepared.shape[1:]) if isinstance(prepared, Tensor) else None
+
     def decoded(self, source: FileImages, indices: np.ndarray, *, sized: bool = True) -> Decoded:
         """Return the images of files after the steps, with what keeps them for the split ``indices`` between epochs."""
         assert isinstance(self.way, Images)
