@@ -29,7 +29,7 @@ def written_out(parts: Parts) -> Config:
     data = config.data.model_copy(
         update={
             "source": _filled(config.data.source, SOURCES),
-            "split": config.data.split.model_copy(update={"by": parts.data.split_by}),
+            "split": config.data.split.model_copy(update={"by": parts.data.shared.by}),
             "transform": [_filled(spec, TRANSFORMS) for spec in config.data.transform],
             "augment": [_filled(spec, AUGMENTS) for spec in config.data.augment],
         }

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import safetensors.torch
 
-from torchwork import assembly, config, durable, environment, rundir
+from torchwork import assembly, config, durable, environment, run_split, rundir
 from torchwork.assembly import Parts
+from torchwork.data import manifest
 from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
 from torchwork.loaded import Run, load
@@ -92,9 +93,9 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
     settings = config.load(directory / rundir.CONFIG)
     with devices.using_threads(settings.train.threads or 1):
         place = checkpoint.latest(directory / rundir.CHECKPOINTS)
-        parts = assembly.assemble(settings, pretrained=place is None)
+        parts = assembly.assemble(run_split.as_begun(settings, directory), pretrained=place is None)
         try:
-            _check_same_data(parts, directory)
+            run_split.check_same(parts.data.source, directory)
             if place is not None:
                 for finding in checkpoint.load(place, parts.state):
                     _log(directory, str(finding), progress)
@@ -123,9 +124,9 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
     run = load(path)
     model = run.model
     with devices.using_threads(run.config.train.threads or 1):
-        parts = assembly.assemble(run.config, pretrained=False)
+        parts = assembly.assemble(run_split.as_begun(run.config, run.path), pretrained=False)
         try:
-            _check_same_data(parts, run.path)
+            run_split.check_same(parts.data.source, run.path)
             wanted = list(splits) if splits else [name for name in ("val", "test") if name in parts.data.splits]
             missing = [name for name in wanted if name not in parts.data.splits]
             if missing:
@@ -145,7 +146,8 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     meaning = {"task": type(parts.task).__name__.lower(), "loss": parts.task.criterion.name}
     rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
     (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
-    rundir.write_csv(directory / rundir.SPLIT, ["id", "name", "target", "split"], _split_rows(parts))
+    rows = manifest.rows(parts.data.source, parts.data.splits, parts.data.shared.contents)
+    rundir.write_csv(directory / rundir.SPLIT, manifest.HEADER, rows)
     first = next(iter(parts.data.loaders["train"].batches(0)))
     inputs = assembly.model_inputs(parts, first)
     layers = summary.layer_table(parts.model, inputs)
@@ -164,37 +166,12 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     durable.write_file(directory / rundir.CONFIG, config.dump(written_out(parts)))
 
 
-def _split_rows(parts: Parts) -> list[list[Any]]:
-    source, targets = parts.data.source, parts.data.source.targets
-    where = sorted((int(i), name) for name, ids in parts.data.splits.items() for i in ids)
-    return [[i, source.name(i), "" if targets is None else _cell(targets[i]), name] for i, name in where]
-
-
-def _cell(target: Any) -> str:
-    if np.ndim(target):
-        return " ".join(rundir.number(value) for value in target)
-    return rundir.number(float(target)) if isinstance(target, float | np.floating) else str(target)
-
-
 def _is_complete(directory: Path) -> bool:
     """Tell whether every split has its metrics; `evaluate` may have written some before a run's own end."""
     if not (directory / rundir.METRICS).is_file():
         return False
     splits = rundir.read_json(directory / rundir.DATA)["num_samples"]
     return {"val", "test"} & set(splits) <= set(rundir.read_json(directory / rundir.METRICS))
-
-
-def _check_same_data(parts: Parts, directory: Path) -> None:
-    """Refuse to go on with data that are no longer those of the split's manifest."""
-    before = [tuple(row.values()) for row in rundir.read_csv(directory / rundir.SPLIT)]
-    now = [tuple(str(cell).encode(errors="backslashreplace").decode() for cell in row) for row in _split_rows(parts)]
-    if before != now:
-        known = set(before)
-        changed = [new for new in now if new not in known][:3]
-        message = f"the data are not those of this run: {len(before)} samples then, {len(now)} now"
-        if changed:
-            message += f"; new or different: {', '.join(row[1] for row in changed)}"
-        raise InputError(Finding("data-changed", "error", "data.source", message, "restore them, or start a new run"))
 
 
 def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) -> None:

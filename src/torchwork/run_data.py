@@ -11,7 +11,7 @@ import torch
 
 from torchwork.building import DTYPES, build_task, pipeline_of
 from torchwork.config import Config
-from torchwork.data import pairs, split
+from torchwork.data import pairs
 from torchwork.data.augment import build as augment
 from torchwork.data.loader import Loader, check_batch_size
 from torchwork.data.packed import default_cache
@@ -21,6 +21,7 @@ from torchwork.data.source import open_source
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.loaded import load
+from torchwork.run_split import Shared, share_out
 from torchwork.training import device as devices
 from torchwork.types import Batch, Finding, InputError, Source
 
@@ -36,7 +37,7 @@ class Data:
     augments: list[Any]
     loaders: dict[str, Loader]
     input_shape: tuple[int, ...]
-    split_by: str
+    shared: Shared
     companions: dict[str, Companions]
     targets: torch.Tensor  # of all samples of the splits, as the task gets them
 
@@ -61,6 +62,7 @@ class Data:
             **self.pipeline.facts(),
             "encoding": target.state(),
             "input_shape": self.input_shape,
+            "source_samples": len(self.source),
             "num_samples": {name: len(ids) for name, ids in self.splits.items()},
             "class_counts": counts,
         }
@@ -82,7 +84,8 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     """
     spec = config.data
     source = open_source(spec.source, where="data.source")
-    splits = split.split(source, spec.split.model_dump(), config.seed)
+    shared = share_out(config, source)
+    splits = shared.splits
     if source.targets is None:
         message = "gives no targets"
         raise InputError(Finding("no-targets", "error", "data.source", message, "training needs a target column"))
@@ -107,8 +110,7 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     loaders = _loaders(config, source, splits, pipeline, target, augments, drawn, device)
     shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
     _check_evaluated_shape(pipeline, source, splits["train"], shape, augments)
-    by = spec.split.by or split.default_by(source)
-    return Data(source, splits, target, pipeline, augments, loaders, shape, by, drawn, targets), task
+    return Data(source, splits, target, pipeline, augments, loaders, shape, shared, drawn, targets), task
 
 
 def _loaders(
@@ -159,9 +161,9 @@ def _check_evaluated_shape(
     """Refuse augmentations that give the model another shape than evaluation will."""
     if not augments:
         return
-    evaluated = pipeline.prepared(source, train[:1])
-    if isinstance(evaluated, torch.Tensor) and tuple(evaluated.shape[1:]) != shape:
-        said, other = ("×".join(map(str, found)) for found in (shape, evaluated.shape[1:]))
+    evaluated = pipeline.evaluated_shape(source, int(train[0]))
+    if evaluated is not None and evaluated != shape:
+        said, other = ("×".join(map(str, found)) for found in (shape, evaluated))
         message = f"in training the samples are {said}, at evaluation {other}"
         fix = "make data.transform give the size that data.augment gives: add Resize or CenterCrop"
         raise InputError(Finding("unequal-shapes", "error", "data.augment", message, fix))

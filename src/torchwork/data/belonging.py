@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from torchwork import catalog
 from torchwork.data.wording import counted, named
@@ -38,6 +37,8 @@ def times(source: Source, name: str, ids: np.ndarray, where: str) -> np.ndarray:
     Raises:
         InputError: no such column, an empty cell, a cell that is neither.
     """
+    import pandas as pd  # which only this rule needs
+
     column = _column(source, name, ids, where)
     is_date = column.dtype.kind == "M"
     values = pd.Series(column) if is_date else pd.Series(column.tolist(), dtype=object)
