@@ -29,6 +29,7 @@ FEWEST = 20
 
 _WIDEST = 1e6  # robust deviations beyond which the forest need not tell apart; its trees hold float32
 _NORMAL = 1.4826
+_LARGEST = 1e150  # beyond that sums of two may overflow
 
 
 def outliers(source: Source, train: np.ndarray, indices: np.ndarray, seed: int = 0) -> list[Fault]:
@@ -113,7 +114,7 @@ def _numbers(source: Source, ids: np.ndarray) -> np.ndarray:
 
 def _figures(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the medians and the robust deviations of columns [N, n], of their finite cells; 0 where there are none."""
-    cells = np.where(np.isfinite(train), train, np.nan)
+    cells = np.where(np.isfinite(train), train.clip(-_LARGEST, _LARGEST), np.nan)
     bare = np.isnan(cells).all(0)
     cells[:, bare] = 0.0
     center = np.nanmedian(cells, 0)
@@ -121,7 +122,6 @@ def _figures(train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scaled(numbers: np.ndarray, center: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Return deviations from the medians; cells that are missing have none, infinite ones the widest."""
-    with np.errstate(over="ignore"):
-        scaled = (numbers - center) / np.where(spread > 0, spread, 1.0)
-    return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=_WIDEST, neginf=-_WIDEST), -_WIDEST, _WIDEST)
+    """Return deviations from the medians; cells that are missing or infinite have none."""
+    known = np.where(np.isfinite(numbers), numbers.clip(-_LARGEST, _LARGEST), center)
+    return ((known - center) / np.where(spread > 0, spread, 1.0)).clip(-_WIDEST, _WIDEST)
