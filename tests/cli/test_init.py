@@ -107,6 +107,21 @@ def idx_files(here: Path) -> Path:
     return here / "mnist"
 
 
+def labelled_lines(here: Path) -> Path:
+    said = {"ham": 'ok "see you" then at %d', "spam": "call 0%d now & win £100"}
+    lines = [f"{label}\t{text % number}" for number in range(60) for label, text in said.items()]
+    (here / "messages.tsv").write_text("\n".join(lines), encoding="utf-8")
+    return here / "messages.tsv"
+
+
+def texts_with_ratings(here: Path) -> Path:
+    words = ["good", "bad", "fine", "dull", "long", "new"]
+    rows = [(n, f"the {words[n % 6]} film, number {n}", 10 + n % 6 * 20.5) for n in range(90)]
+    (here / "films").mkdir()
+    pd.DataFrame(rows, columns=["id", "review", "score"]).to_csv(here / "films" / "reviews.csv", index=False)
+    return here / "films"
+
+
 def one_image_a_class(here: Path) -> Path:
     for name in "abcdefgh":
         image(here / "set" / name / "1.png")
@@ -137,6 +152,16 @@ SETS = {
     arrays: ({"name": "Arrays", "inputs": "images", "target": "label"}, {"by": "stratified"}, ["300 images"]),
     float_arrays: ({"name": "Arrays"}, {"val": 0.15, "by": "given"}, ["to predict y"]),
     idx_files: ({"name": "Arrays"}, {"val": 0.15, "by": "given"}, ["80 images of 28 × 28, 3 classes: 0, 1, 2"]),
+    labelled_lines: (
+        {"name": "TextCSV", "text_column": "1", "target_column": "0", "header": False},
+        {"by": "stratified"},
+        ["120 texts, 2 classes: ham, spam", "the first line is a sample", "name: Tokenize"],
+    ),
+    texts_with_ratings: (
+        {"name": "TextCSV", "text_column": "review", "target_column": "score"},
+        {"by": "random"},
+        ["90 texts, to predict score", "fc.bias"],
+    ),
     one_image_a_class: ({"name": "ImageFolder"}, {"train": 1.0, "val": 0.0, "test": 0.0}, ["too few samples"]),
 }
 

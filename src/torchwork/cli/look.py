@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchwork.cli import look_sounds
+from torchwork.cli import look_sounds, look_texts
 from torchwork.data import columns, decode, folders, idx
 from torchwork.data.audio import SOUNDS
 from torchwork.data.folders import Sort
@@ -46,7 +46,7 @@ def look(path: Path) -> Found:
         raise _wrong(path, "is not there", "give a folder, a CSV file, an .npz file or IDX files")
     if path.is_dir():
         return _look_into(path)
-    if _is_table(path):
+    if _is_table(path) or (path.suffix == ".txt" and look_texts.text_column(path) is not None):
         return _look_at_table(path)
     if path.suffix == ".npz":
         return _look_at_arrays(path)
@@ -205,6 +205,9 @@ def _look_at_table(path: Path) -> Found:
         named = _file_column(path, sort)
         if named is not None:
             return _annotated_files(path, sort, *named)
+    texts = look_texts.text_column(path)
+    if texts is not None:
+        return _labelled_texts(path, *texts)
     frame = columns.read_csv(path, str(path))
     found = Found({"name": "Table", "path": str(path)})
     split = _split_column(frame)
@@ -245,6 +248,22 @@ def _annotated_files(path: Path, sort: Sort, file_column: str, root: Path, heade
     if _all_grey(named):
         found.source["mode"] = "L"
         found.remarks.append("the images are grey: mode L reads one channel")
+    return found
+
+
+def _labelled_texts(path: Path, frame: pd.DataFrame, text_column: str, header: bool) -> Found:
+    found = Found({"name": "TextCSV", "path": str(path), "text_column": text_column})
+    split = _split_column(frame)
+    left = [name for name in frame.columns if name not in (text_column, split)]
+    if not left:
+        raise _wrong(path, f"holds texts in {text_column!r} and says nothing about them", "add a target column")
+    found.source["target_column"] = _target_column(frame, left, found)
+    if split is not None:
+        found.source["split_column"] = split
+    if not header:
+        found.source["header"] = False
+        found.remarks.append("the first line is a sample, so the columns are called 0, 1, ...")
+    _note_kind(frame, found.source["target_column"], found)
     return found
 
 

@@ -142,7 +142,7 @@ def _sizes(source: Source) -> np.ndarray:
 
 
 def _title(path: Path, found: Found, source: Source, facts: _Facts) -> list[str]:
-    kinds = {"image": "images", "table": "rows", "array": "samples", "audio": "sounds"}
+    kinds = {"image": "images", "table": "rows", "array": "samples", "text": "texts", "audio": "sounds"}
     what = f"{len(source):,} {kinds[source.schema.inputs]}"
     if isinstance(source, SoundFiles):
         rate = source.schema.sample_rate
@@ -184,7 +184,10 @@ def _data_section(found: Found, source: Source, parts: dict[str, Any], remark: s
         lines.append("  - {name: OneHot, unknown: zeros}  # a text that train lacks is no error, but no column either")
     if source.schema.inputs == "audio":
         lines += _SPECTROGRAM
-    lines.append("  - Normalize  # mean and std of the training split")
+    if source.schema.inputs == "text":
+        lines.append("  - {name: Tokenize, unit: words}  # or characters, bytes; the vocabulary is that of train")
+    else:
+        lines.append("  - Normalize  # mean and std of the training split")
     if source.schema.inputs == "audio":
         lines += _WARPS
     if source.schema.inputs == "image":
@@ -204,20 +207,23 @@ def _source(component: dict[str, Any]) -> list[str]:
 
 
 def _model_section(source: Source, facts: _Facts) -> list[str]:
+    text = source.schema.inputs == "text"
     image, numbers = source.schema.inputs in ("image", "audio"), source.schema.target == "number"
     steps = -(-facts.num_train // facts.batch_size)
-    epochs = max(3, min(30 if image else 100, round(_UPDATES / steps)))
+    epochs = max(3, min(10 if text else 30 if image else 100, round(_UPDATES / steps)))
     patience = 20 if facts.held_out and epochs > 20 else "null"
     model = ["model: LeNet  # or AlexNet, Sequential, or one of your own: package.module:attribute"]
     if source.schema.inputs == "audio":
         model = _CONVOLUTIONS
+    elif text:
+        model = ["model: TextCNN  # or LSTM, Sequential, or one of your own: package.module:attribute"]
     elif not image:
         model = ["model: {name: MLP, hidden: [64, 64]}  # or Sequential, or one of your own: package.module:attribute"]
     loss = "MSELoss  # or L1Loss, SmoothL1Loss" if numbers else "CrossEntropyLoss"
     return [
         "",
         *model,
-        *(_start_of_output(facts) if numbers and not image else []),
+        *(_start_of_output(facts, "fc" if text else "output") if numbers and not image else []),
         f"loss: {loss}",
         f"optimizer: {{name: Adam, lr: {0.003 if numbers else 0.001}}}",
         "schedule: CosineAnnealingLR  # from that lr down to 0 over the run",
@@ -228,7 +234,7 @@ def _model_section(source: Source, facts: _Facts) -> list[str]:
     ]
 
 
-def _start_of_output(facts: _Facts) -> list[str]:
+def _start_of_output(facts: _Facts, layer: str) -> list[str]:
     """Let the model begin at the scale of its targets where that is far from 1: the way there is thousands of steps."""
     if 0.3 < facts.std < 3 and abs(facts.mean) < 3:
         return []
@@ -236,8 +242,8 @@ def _start_of_output(facts: _Facts) -> list[str]:
     bias = {"name": "constant_", "val": _rounded(facts.mean)}
     return [
         "init:  # the model begins at the scale of the targets of train: at their mean, with their spread",
-        f"  output.weight: {inline(weight)}",
-        f"  output.bias: {inline(bias)}",
+        f"  {layer}.weight: {inline(weight)}",
+        f"  {layer}.bias: {inline(bias)}",
     ]
 
 

@@ -67,7 +67,7 @@ class TextCSV(Texts):
         text_column = text_column or default_text_column(header)
         wanted = {"text_column": text_column, "target_column": target_column, "split_column": split_column}
         _check_columns(frame, wanted, header)
-        others = {name: _typed(frame[name]) for name in frame.columns if name != text_column}
+        others = {name: typed(frame[name]) for name in frame.columns if name != text_column}
         _check_empty(found, [target_column] + ([split_column] if split_column else []))
         targets, kind = columns.targets_of(pd.DataFrame(others), [target_column], kind, "target_column")
         if kind == "class" and len(set(targets.tolist())) < 2:
@@ -128,7 +128,7 @@ def _check_empty(found: Cells, used: Collection[str]) -> None:
         raise InputError(findings)
 
 
-def _typed(column: pd.Series) -> pd.Series:
+def typed(column: pd.Series) -> pd.Series:
     """Return a column of texts as numbers where all of its cells that are not empty hold one; else stripped."""
     stripped = column.str.strip()
     stripped = stripped.mask(stripped == "")

@@ -49,7 +49,7 @@ class TextCNN(nn.Module):
         num_embeddings: int,
         num_classes: int,
         embedding_dim: int = 64,
-        kernel_sizes: Sequence[int] = (1, 2, 3),
+        kernel_sizes: Sequence[int] = (3, 4, 5),
         out_channels: int = 64,
         dropout: float = 0.5,
         output_activation: str | Mapping[str, Any] | None = None,
