@@ -102,6 +102,17 @@ def remembered(
     return [found[name] for name in names]
 
 
+def known(kind: str, paths: Sequence[Path]) -> list[Any]:
+    """Return what is remembered of each file as it stands now, None where nothing is; nothing is computed.
+
+    >>> known("length-1", [Path("not", "there")])
+    [None]
+    """
+    names = [os.fsencode(Path(path).absolute()) for path in paths]
+    found = _look_up(kind, {name: _stamp(name) for name in dict.fromkeys(names)})
+    return [found.get(name) for name in names]
+
+
 def _stamp(name: bytes) -> Stamp | None:
     try:
         status = os.stat(name)  # noqa: PTH116 - the name as bytes

@@ -1,6 +1,7 @@
 """What an audit of a data set gives back: findings with the samples they are about, and facts for its page.
 
-A kind of samples has a module here that looks at what only it can show: ``pictures``, ``texts``, ``sounds``, ``tables``.
+A kind of samples has a module here that looks at what only it can show: ``pictures``, ``texts``, ``sounds`` and
+``tables``.
 ``tables`` offers ``findings(source) -> list[Seen]`` and ``columns(source) -> list[Column]``.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +23,13 @@ class Seen(NamedTuple):
     """A finding and the samples that it is about: groups that belong together, or one sample to a group.
 
     The message of the finding holds how many there are and the first ten by name (``wording.named``). Its severity is
-    ``error`` where training refuses it, ``warning`` where a model would suffer from it, ``info`` where it is to be known.
+    ``error`` where training refuses it, ``warning`` where a model would suffer from it, ``info`` where it is to be
+    known. ``notes`` says of a sample what was found of it: a reason, a size.
     """
 
     finding: Finding
     groups: Groups = ()
+    notes: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
