@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from torchwork import rng
-from torchwork.data.augment import crop, flip
+from torchwork.data.augment import crop
 from torchwork.data.augment.build import build
 from torchwork.data.augment.crop import RandomCrop
 from torchwork.data.augment.flip import RandomHorizontalFlip
@@ -71,11 +71,24 @@ def test_a_sample_is_augmented_alike_alone_and_in_any_batch(operation: object, d
 
 def test_the_way_for_other_devices_gives_the_same() -> None:
     images = torch.randint(0, 256, (20, 3, 5, 6), dtype=torch.uint8)
-    mirrored = np.arange(20) % 3 == 0
-    assert torch.equal(flip.mirror_on_device(images, mirrored), flip.mirror_on_host(images, mirrored))
     windows = images.unfold(2, 3, 1).unfold(3, 4, 1)
     top, left = np.arange(20) % 3, np.arange(20) % 2
     assert torch.equal(crop.take_on_device(windows, top, left), crop.take_on_host(windows, top, left))
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
+def test_images_smaller_than_the_window_are_padded_on_both_sides_if_asked(mode: str) -> None:
+    images = _numbered(40, 5, 9)
+    cropped = RandomCrop([7, 6], pad_if_needed=True, fill=[7, 8], padding_mode=mode)(images, rng.keys(0, IDS[:40]))
+    ways = {"constant": {"constant_values": [7, 8]}}.get(mode, {})
+    padded = [
+        np.pad(channel, ((2, 2), (0, 0)), mode, **{name: given[place] for name, given in ways.items()})
+        for place, channel in enumerate(images[0].numpy())
+    ]
+    windows = torch.from_numpy(np.stack(padded)).unfold(1, 7, 1).unfold(2, 6, 1).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    found = torch.stack([(cropped == window).flatten(1).all(1) for window in windows], 1)
+    assert (found.sum(1) == 1).all()
+    assert found.any(0).sum() > 8
 
 
 def test_the_keys_depend_on_seed_epoch_sample_place_and_name() -> None:
@@ -96,15 +109,63 @@ def test_mistakes_are_named_at_once() -> None:
                 {"name": "RandomCrop"},
                 {"name": "RandomCrop", "size": 3, "padding": [1, 2, 3]},
                 {"name": "RandomHorizontalFlip", "p": 1.5},
+                {"name": "ColorJitter", "brightness": -1, "contrast": [2, 1], "saturation": 1, "hue": 0.6},
+                {"name": "RandomAffine", "degrees": -1, "translate": [0, 2], "scale": [0, 1], "shear": [1, 2, 3]},
+                {"name": "RandomErasing", "p": -1, "scale": [0, 2], "ratio": [0, 1], "value": 256},
+                {"name": "RandomResizedCrop", "size": [1, 0], "scale": [0.5, 0.1]},
+                {"name": "RandAugment", "magnitude": 31, "fill": [-1]},
+                {"name": "GaussianBlur", "kernel_size": 4, "sigma": 0},
+                {"name": "RandomRotation", "degrees": 3, "center": [1.0], "interpolation": "lanczos"},
+                {"name": "MixUp", "alpha": 0, "p": 2},
             ]
         )
     found = [(finding.code, finding.where) for finding in caught.value.findings]
     assert found == [
         ("unknown-name", "data.augment[0]"),
         ("missing-option", "data.augment[1]"),
-        ("wrong-value", "data.augment[2]"),
-        ("wrong-value", "data.augment[3]"),
+        ("wrong-value", "data.augment[2].padding"),
+        ("wrong-value", "data.augment[3].p"),
+        *(("wrong-value", f"data.augment[4].{option}") for option in ("brightness", "contrast", "hue")),
+        *(("wrong-value", f"data.augment[5].{option}") for option in ("degrees", "translate", "scale", "shear")),
+        *(("wrong-value", f"data.augment[6].{option}") for option in ("p", "scale", "ratio", "value")),
+        *(("wrong-value", f"data.augment[7].{option}") for option in ("size", "scale")),
+        *(("wrong-value", f"data.augment[8].{option}") for option in ("magnitude", "fill")),
+        *(("wrong-value", f"data.augment[9].{option}") for option in ("kernel_size", "sigma")),
+        ("wrong-type", "data.augment[10].interpolation"),
+        *(("wrong-value", f"data.augment[11].{option}") for option in ("alpha", "p")),
     ]
+    assert "data.augment[4].hue: is 0.6; expected a number from 0 to 0.5, or [low, high] from -0.5 to 0.5" in str(
+        caught.value
+    )
+
+
+def test_what_sets_the_size_stands_first_and_what_mixes_stands_last() -> None:
+    first, second, third = build(
+        [{"name": "RandomResizedCrop", "size": 4}, {"name": "RandomCrop", "size": 4}, {"name": "MixUp"}]
+    )
+    assert [(a.sizes, a.mixes) for a in (first, second, third)] == [(True, False), (False, False), (False, True)]
+    with pytest.raises(InputError) as caught:
+        build([{"name": "CutMix"}, {"name": "MixUp"}, {"name": "RandomResizedCrop", "size": 4}])
+    assert [(finding.code, finding.where) for finding in caught.value.findings] == [
+        ("order", "data.augment[0]"),
+        ("order", "data.augment[1]"),
+        ("order", "data.augment[2]"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["ColorJitter", "RandAugment", "RandomErasing"])
+def test_floats_and_odd_channels_are_refused_by_what_takes_levels(name: str) -> None:
+    options = (
+        {"brightness": 0.4} if name == "ColorJitter" else {"p": 1.0, "value": [1, 2]} if name == "RandomErasing" else {}
+    )
+    (augmentation,) = build([{"name": name, **options}])
+    keys = augmentation.keys(0, 1, np.arange(2))
+    images = torch.zeros(2, 4, 8, 8, dtype=torch.uint8)
+    with pytest.raises(InputError, match=r"data.augment\[0\].*channels"):
+        augmentation(images, keys)
+    if name != "RandomErasing":
+        with pytest.raises(InputError, match="takes uint8 images, not torch.float32"):
+            augmentation(images[:, :3].float(), keys)
 
 
 def test_a_crop_over_the_image_and_samples_that_are_no_images_are_refused() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from torchwork import rng
 from torchwork.data.augment.chunks import check_levels
-from torchwork.data.augment.options import Fill, Span, add, between, fill_levels, refuse, span
+from torchwork.data.augment.options import Fill, Span, add, between, fill_levels, positive, refuse, span
 from torchwork.data.augment.warp import Interpolation, inverse_matrices, warp
 from torchwork.types import Finding
 
@@ -104,9 +104,7 @@ class RandomAffine:
         self.translate = translate or [0.0, 0.0]
         if len(self.translate) != 2 or not all(0 <= share <= 1 for share in self.translate):
             add(wrong, "translate", translate, "[share of the width, share of the height], each from 0 to 1")
-        self.scale = (1.0, 1.0) if scale is None else span(scale, "scale", wrong)
-        if scale is not None and not wrong and self.scale[0] <= 0:
-            add(wrong, "scale", scale, "[low, high] above 0")
+        self.scale = positive(scale or (1.0, 1.0), "scale", wrong)
         self.shear = _shears(shear, wrong)
         self.interpolation = interpolation
         self.fill = fill_levels(fill, wrong)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from torchwork import rng
 from torchwork.data.augment.chunks import as_column, check_levels, in_chunks, to_levels
-from torchwork.data.augment.options import add, between, refuse, span
+from torchwork.data.augment.options import add, between, positive, refuse
 from torchwork.data.padding import pad
 from torchwork.types import Finding
 
@@ -36,9 +36,7 @@ class GaussianBlur:
         if len(sizes) != 2 or not all(size > 0 and size % 2 for size in sizes):
             add(wrong, "kernel_size", kernel_size, "an odd whole number from 1, or [along x, along y]")
         self.kernel_size = sizes
-        self.sigma = span([sigma, sigma] if isinstance(sigma, int | float) else sigma, "sigma", wrong)
-        if not wrong and self.sigma[0] <= 0:
-            add(wrong, "sigma", sigma, "numbers above 0")
+        self.sigma = positive((sigma, sigma) if isinstance(sigma, int | float) else sigma, "sigma", wrong)
         refuse(wrong)
 
     def draw(self, keys: np.ndarray) -> np.ndarray:

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
-from torchwork.data.augment.options import Fill, below, fill_levels, refuse
-from torchwork.data.padding import PaddingMode, borders, pad
-from torchwork.data.steps import pair
+from torchwork.data.augment.options import Fill, add, below, fill_levels, refuse, window
+from torchwork.data.padding import Borders, PaddingMode, borders, pad
 from torchwork.types import Finding
 
 
@@ -38,10 +37,14 @@ class RandomCrop:
         fill: Fill = 0,
         padding_mode: PaddingMode = "constant",
     ) -> None:
-        self.size = pair(size, "size")
-        self.padding = borders(padding)
-        self.pad_if_needed = pad_if_needed
         wrong: list[Finding] = []
+        self.size = window(size, wrong)
+        self.padding: Borders = (0, 0, 0, 0)
+        try:
+            self.padding = borders(padding)
+        except ValueError:
+            add(wrong, "padding", padding, "a whole number from 0, or 2 or 4 of them")
+        self.pad_if_needed = pad_if_needed
         self.fill = fill_levels(fill, wrong)
         self.padding_mode: PaddingMode = padding_mode
         refuse(wrong)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from torchwork import rng
 from torchwork.data.augment.boxes import pasted
-from torchwork.data.augment.options import add, below, between, fill_levels, probability, refuse, span
+from torchwork.data.augment.options import below, between, fill_levels, positive, probability, refuse, span
 from torchwork.data.padding import levels
 from torchwork.types import Finding
 
@@ -75,14 +75,6 @@ class RandomErasing:
         return f"RandomErasing(p={self.p}, scale={list(self.scale)}, ratio={list(self.ratio)}, value={self.value})"
 
 
-def positive(ratio: tuple[float, float], name: str, wrong: list[Finding]) -> tuple[float, float]:
-    """Return limits above 0, or add what is wrong with them."""
-    if not 0 < ratio[0] <= ratio[1] < float("inf"):
-        add(wrong, name, ratio, "[low, high] above 0")
-        return 1.0, 1.0
-    return ratio
-
-
 def _speckled(images: Tensor, boxes: np.ndarray, keys: np.ndarray) -> Tensor:
     """Return a copy with a level drawn for each value in the boxes: the bytes of keys mixed from the image's own."""
     found = images.clone()
@@ -90,6 +82,6 @@ def _speckled(images: Tensor, boxes: np.ndarray, keys: np.ndarray) -> Tensor:
         top, left, height, width = boxes[row].tolist()
         shape = (images.shape[1], height, width)
         count = int(np.prod(shape))
-        noise = rng.keys(keys[row], "value", np.arange(-(-count // 8))).view(np.uint8)[:count].reshape(shape)
+        noise = rng.keys(keys[row : row + 1], "value", np.arange(-(-count // 8))).view(np.uint8)[:count].reshape(shape)
         found[row, :, top : top + height, left : left + width] = torch.from_numpy(noise).to(images)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from torchwork.data.steps import pair
 from torchwork.types import Finding, InputError
 
 Span = tuple[float, float]
@@ -23,6 +24,15 @@ def add(wrong: list[Finding], name: str, value: object, expected: str) -> None:
     """Add that an option has a value which it cannot have, and what is expected."""
     said = list(value) if isinstance(value, tuple) else value
     wrong.append(Finding("wrong-value", "error", name, f"is {said}", f"expected {expected}"))
+
+
+def window(size: int | list[int], wrong: list[Finding]) -> tuple[int, int]:
+    """Return the option ``size`` as height and width, or add what is wrong with it."""
+    try:
+        return pair(size, "size")
+    except ValueError:
+        add(wrong, "size", size, "a whole number from 1, or [height, width]")
+        return 1, 1
 
 
 def probability(p: float, wrong: list[Finding], name: str = "p") -> float:
@@ -62,6 +72,14 @@ def span(
     )
     add(wrong, name, value, f"{one}[low, high]{bounds}")
     return 0.0, 0.0
+
+
+def positive(limits: Sequence[float], name: str, wrong: list[Finding]) -> Span:
+    """Return (low, high) above 0, or add what is wrong with them."""
+    if len(limits) != 2 or not 0 < limits[0] <= limits[1] < math.inf:
+        add(wrong, name, limits, "[low, high] above 0")
+        return 1.0, 1.0
+    return limits[0], limits[1]
 
 
 def fill_levels(fill: Fill, wrong: list[Finding], name: str = "fill") -> Fill:

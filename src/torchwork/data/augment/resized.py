@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
-from torchwork.data.augment.erase import positive
-from torchwork.data.augment.options import refuse, span
+from torchwork.data.augment.options import positive, refuse, span, window
 from torchwork.data.resize import ScaledBy, scaled
-from torchwork.data.steps import pair
 from torchwork.types import Finding
 
 _TRIES = 10
@@ -45,8 +43,8 @@ class RandomResizedCrop:
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         interpolation: ScaledBy = "bilinear",
     ) -> None:
-        self.size = pair(size, "size")
         wrong: list[Finding] = []
+        self.size = window(size, wrong)
         self.scale = span(scale, "scale", wrong, least=0, most=1)
         self.ratio = positive(ratio, "ratio", wrong)
         self.interpolation = interpolation

@@ -81,7 +81,7 @@ def _nearest(images: Tensor, matrices: np.ndarray, outside: Tensor) -> Tensor:
         _places(images, *_in_65536ths(row)).bitwise_right_shift_(16).clamp_(-1, side)
         for row, side in ((matrices[:, :3], width), (matrices[:, 3:], height))
     )
-    source = y.mul_(width + 2).add_(x).add_(width + 3).to(torch.int64).view(len(images), 1, -1)
+    source = y.mul_(width + 2).add_(x).add_(width + 3).to(torch.int64).flatten(1)[:, None]
     return framed.flatten(2).gather(2, source.expand(-1, images.shape[1], -1)).view(images.shape)
 
 
