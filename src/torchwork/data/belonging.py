@@ -42,7 +42,7 @@ def times(source: Source, name: str, ids: np.ndarray, where: str) -> np.ndarray:
     column = _column(source, name, ids, where)
     is_date = column.dtype.kind == "M"
     values = pd.Series(column) if is_date else pd.Series(column.tolist(), dtype=object)
-    _refuse_empty(source, ids, values.isna().tolist(), name, where)
+    _refuse_empty(source, ids, (values.isna() | (values.astype(str) == "")).tolist(), name, where)
     if not is_date:
         numbers = pd.to_numeric(values, errors="coerce")
         if numbers.notna().all():
