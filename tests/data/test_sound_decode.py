@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import firwin
 
-from torchwork.data.sound.decode import UnreadableSoundError, decode, header, resample
+from torchwork.data.sound.decode import decode, header, resample
+from torchwork.data.unreadable import UnreadableError
 
 RATE = 8000
 FORMATS = [
@@ -57,7 +58,7 @@ def test_a_file_that_is_cut_off_anywhere_is_refused(tmp_path: Path, ending: str,
     for length in np.unique(np.linspace(1, len(content) - 1, 40).astype(int)):
         cut.write_bytes(content[:length])
         for read in (header, lambda path: decode(path, RATE)):
-            with pytest.raises(UnreadableSoundError):
+            with pytest.raises(UnreadableError):
                 read(cut)
 
 
@@ -92,7 +93,7 @@ def test_chunks_beside_the_samples_of_a_wav_file_are_passed_over(tmp_path: Path)
     path.write_bytes(content[:at] + note + content[at:] + note)
     assert decode(path, RATE).equal(expected)
     path.write_bytes(content[:at] + note + content[at:-2])
-    with pytest.raises(UnreadableSoundError, match="cut off"):
+    with pytest.raises(UnreadableError, match="cut off"):
         header(path)
 
 
@@ -120,13 +121,24 @@ REFUSED = {
 def test_what_cannot_be_used_is_refused_with_its_kind(tmp_path: Path, code: str) -> None:
     path = REFUSED[code](tmp_path)
     for read in (header, lambda path: decode(path, RATE)):
-        with pytest.raises(UnreadableSoundError) as raised:
+        with pytest.raises(UnreadableError) as raised:
             read(path)
         assert raised.value.code == code
 
 
+def test_a_file_that_claims_more_than_memory_should_hold_is_refused_from_its_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", voice())
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # the upper four of the 36 bits that say how many samples there are
+    path.write_bytes(content)
+    for read in (header, lambda path: decode(path, RATE)):
+        with pytest.raises(UnreadableError, match="claims 64,4") as raised:
+            read(path)
+        assert raised.value.code == "bomb"
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableSoundError, match="is no file"):
+    with pytest.raises(UnreadableError, match="is no file"):
         header(tmp_path)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from torchwork.data.columns import MANY
-from torchwork.data.sound.decode import UnreadableSoundError, header
+from torchwork.data.sound.decode import header
+from torchwork.data.unreadable import UnreadableError
 
 _PARTS = re.compile(r"[_-]")
 _MOST_READ = 2000  # headers: enough to meet the rates that there are
@@ -20,7 +21,7 @@ def rate_of(files: list[Path]) -> tuple[dict[str, Any], list[str]]:
     for file in files[:_MOST_READ]:
         try:
             rates[header(file).sample_rate] += 1
-        except UnreadableSoundError:  # the source will name it
+        except UnreadableError:  # the source will name it
             continue
     if len(rates) < 2:
         return {}, []

@@ -17,7 +17,8 @@ class AudioFolder(SoundFiles):
 
     What a sound shows is said by the folder that it lies in, at the top of ``root`` (or of its train, val and test, as
     in ``ImageFolder``); or by its name, which ``pattern`` fits; or by a CSV file, ``annotations``. Files that are
-    missing, empty, cut off or no sound are faults of their samples (see ``data.clean``).
+    missing, empty, cut off or no sound are faults of their samples (see ``data.clean``), and so is any other file below
+    a class folder.
 
     Args:
         root: The folder, or ``{train: folder, val: folder, test: folder}``; with ``annotations`` the folder that the
@@ -64,7 +65,7 @@ class AudioFolder(SoundFiles):
             assert not isinstance(root, dict)
             found = read_annotations(annotations, root, **of_csv, kind=kind, header=header, sort=SOUNDS)
             schema = Schema("audio", found.kind, target_names=found.target_names, sample_rate=sample_rate)
-        super().__init__(found.paths, found.names, found.targets, schema, found.given, found.annotations)
+        super().__init__(found.paths, found.names, found.targets, schema, found.given, found.annotations, found.faults)
 
 
 def _said(kind: str | None) -> list[str]:

@@ -9,11 +9,12 @@ MAX_BYTES = 1024**3
 
 
 class UnreadableError(Exception):
-    """A file that cannot be read as an image. The message is the reason.
+    """A file that cannot be read as what it should be, an image or a sound. The message is the reason.
 
     Attributes:
         code: ``missing``, ``zero-byte``, ``truncated`` (a part is not there), ``bomb`` (over the limits of memory),
-            ``not-an-image``, or ``unreadable`` for damage and for kinds of images that are not read.
+            ``not-an-image``, ``not-a-sound``, ``empty`` (no samples), ``not-finite`` (samples that are NaN), or
+            ``unreadable`` for damage and for kinds of files that are not read.
 
     >>> UnreadableError("cut off", "truncated").code
     'truncated'

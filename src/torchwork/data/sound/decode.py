@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from torchwork.data.unreadable import UnreadableError
 
 EXTENSIONS = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus"})
 
 _UNKNOWN = 0x7FFFF000  # sizes from here on are written by programs that did not know the length when they began
 _LAST_PAGE = 1 << 17  # two of Ogg's largest pages
 
-
-class UnreadableSoundError(Exception):
-    """A file that is no sound, or a damaged one. The message is the reason, ``code`` its kind."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
+# The most samples of a file, over all channels: a gigabyte as float32, nine hours of speech at 8 kHz.
+MAX_SAMPLES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -49,25 +48,19 @@ def is_sound(path: Path) -> bool:
 
 
 def header(path: Path) -> Header:
-    """Return what a file says of its sound, or raise UnreadableSoundError.
+    """Return what a file says of its sound, or raise UnreadableError.
 
     WAV and OGG files that are cut off are told by their marks; other files, and WAV files of floats, which may be NaN,
     are decoded to see whether they can be.
     """
-    _check_whole(path)
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            found = Header(file.samplerate, file.channels, file.frames)
-            floats = file.subtype in ("FLOAT", "DOUBLE")  # these may hold NaN
-            marked = file.format in ("WAV", "WAVEX", "OGG") and not floats
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise _unreadable(error) from error
+    with _opened(path) as file:
+        found = Header(file.samplerate, file.channels, file.frames)
+        floats = file.subtype in ("FLOAT", "DOUBLE")  # these may hold NaN
+        marked = file.format in ("WAV", "WAVEX", "OGG") and not floats
     if not marked:
         _samples(path)
     elif found.length == 0:
-        raise UnreadableSoundError("empty", "it holds no samples")
+        raise UnreadableError("it holds no samples", "empty")
     return found
 
 
@@ -77,9 +70,8 @@ def decode(path: Path, sample_rate: int) -> Tensor:
     Channels are mixed down to their mean. Another rate is changed by `resample`.
 
     Raises:
-        UnreadableSoundError: with the reason.
+        UnreadableError: with the reason.
     """
-    _check_whole(path)
     channels, rate = _samples(path)
     mixed = channels[:, 0] if channels.shape[1] == 1 else channels.mean(1, dtype=np.float64).astype(np.float32)
     return torch.from_numpy(resample(np.ascontiguousarray(mixed), rate, sample_rate))
@@ -105,41 +97,47 @@ def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
 def _samples(path: Path) -> tuple[np.ndarray, int]:
     """Return float32 [n, channels] and the rate."""
+    with _opened(path) as file:
+        expected, rate = file.frames, file.samplerate
+        samples = file.read(dtype="float32", always_2d=True)
+    if len(samples) < expected:
+        said = f"it is cut off: {len(samples):,} of {expected:,} samples can be read"
+        raise UnreadableError(said, "truncated")
+    if len(samples) == 0:
+        raise UnreadableError("it holds no samples", "empty")
+    if not np.isfinite(samples).all():
+        raise UnreadableError("it holds samples that are NaN or infinite", "not-finite")
+    return samples, rate
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file with soundfile, and say what goes wrong with it in the reader's words."""
+    _check_whole(path)
     import soundfile
 
     try:
         with soundfile.SoundFile(path) as file:
-            expected = file.frames
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = file.samplerate
+            if file.frames * file.channels > MAX_SAMPLES:
+                said = f"it claims {file.frames:,} samples in {file.channels} channels"
+                raise UnreadableError(f"{said}, the limit is {MAX_SAMPLES:,} in all", "bomb")
+            yield file
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise _unreadable(error) from error
-    if len(samples) < expected:
-        said = f"it is cut off: {len(samples):,} of {expected:,} samples can be read"
-        raise UnreadableSoundError("truncated", said)
-    if len(samples) == 0:
-        raise UnreadableSoundError("empty", "it holds no samples")
-    if not np.isfinite(samples).all():
-        raise UnreadableSoundError("not-finite", "it holds samples that are NaN or infinite")
-    return samples, rate
-
-
-def _unreadable(error: Exception) -> UnreadableSoundError:
-    reason = str(getattr(error, "error_string", error)).rstrip(".")
-    if "not recognised" in reason:
-        return UnreadableSoundError("not-a-sound", "not a sound that can be recognised")
-    return UnreadableSoundError("unreadable", f"it cannot be decoded ({reason})")
+        reason = str(getattr(error, "error_string", error)).rstrip(".")
+        if "not recognised" in reason:
+            raise UnreadableError("not a sound that can be recognised", "not-a-sound") from error
+        raise UnreadableError(f"it cannot be decoded ({reason})") from error
 
 
 def _check_whole(path: Path) -> None:
     """Refuse a file that is missing, empty, or cut off by its own marks; what it is not known to hold passes."""
     if not path.is_file():
-        raise UnreadableSoundError("missing", "is no file" if path.exists() else "is not there")
+        raise UnreadableError("is no file" if path.exists() else "is not there", "missing")
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             if size == 0:
-                raise UnreadableSoundError("zero-byte", "the file is empty")
+                raise UnreadableError("the file is empty", "zero-byte")
             file.seek(0)
             start = file.read(12)
             if start[:4] == b"RIFF" and start[8:] == b"WAVE":
@@ -147,9 +145,9 @@ def _check_whole(path: Path) -> None:
             else:
                 missing = start[:4] == b"OggS" and _lacks_last_page(file, size)
     except OSError as error:
-        raise UnreadableSoundError("unreadable", error.strerror or str(error)) from error
+        raise UnreadableError(error.strerror or str(error)) from error
     if missing:
-        raise UnreadableSoundError("truncated", "the file is cut off: it ends before its sound does")
+        raise UnreadableError("the file is cut off: it ends before its sound does", "truncated")
 
 
 def _missing_from_wav(file: BinaryIO, size: int) -> bool:

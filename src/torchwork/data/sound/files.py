@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,20 @@ from torch import Tensor
 
 from torchwork.data import threads
 from torchwork.data.remembered import remembered
-from torchwork.data.sound.decode import UnreadableSoundError, decode, header
+from torchwork.data.sound.decode import decode, header
+from torchwork.data.unreadable import UnreadableError
 from torchwork.data.wording import counted, named
 from torchwork.types import Fault, Finding, InputError, Schema
 
-_KIND = "sound-header-1"
+# The number changes when the same file would give another answer.
+_HEADER, _SAMPLES = "sound-header-1", "sound-samples-1"
 
 
 class SoundFiles:
     """Sounds in files, one channel each, all at one rate.
 
     The headers of all files are read first: a file that is missing, cut off or no sound is a fault. One whose damage
-    only shows in decoding is named when it is read, together with all others.
+    only shows in decoding is found by `damage`, or named when it is read, together with all others.
 
     Args:
         paths: The files.
@@ -33,6 +35,7 @@ class SoundFiles:
         schema: What the samples are; its ``sample_rate`` is the rate to read at, None that of the files.
         given: The splits that the files come with.
         annotations: Further columns by name, a value for each file.
+        faults: Files that are known to be no sounds, which are not looked at.
 
     Raises:
         InputError: no file can be read, or they differ in rate and none is wanted.
@@ -46,16 +49,19 @@ class SoundFiles:
         schema: Schema,
         given: Mapping[str, np.ndarray] | None = None,
         annotations: Mapping[str, np.ndarray] | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         self.paths = list(paths)
         self.targets = targets
         self.given = given
         self.annotations = annotations or {}
         self._names = list(names)
-        found = remembered(_KIND, self.paths, _examined)
-        self.faults: Sequence[Fault] = tuple(
-            Fault(index, said["code"], said["reason"]) for index, said in enumerate(found) if "code" in said
-        )
+        known = {fault.index: {"code": fault.code, "reason": fault.reason} for fault in faults}
+        looked_at = [index for index in range(len(self.paths)) if index not in known]
+        headers = remembered(_HEADER, [self.paths[index] for index in looked_at], _examined)
+        told = known | dict(zip(looked_at, headers, strict=True))
+        found = [told[index] for index in range(len(self.paths))]
+        self.faults: Sequence[Fault] = _faults(range(len(found)), found)
         if len(self.faults) == len(self.paths):
             shown = named(f"{self._names[fault.index]} ({fault.reason})" for fault in self.faults)
             raise InputError(Finding("unreadable-sounds", "error", "", f"no file can be read: {shown}"))
@@ -81,32 +87,52 @@ class SoundFiles:
         """Return a list of float32 [n], each as long as it is, and the targets.
 
         Raises:
-            InputError: names all of the wanted files that cannot be read.
+            InputError: names all files that cannot be read, but those that were known and are not wanted.
         """
-
-        def attempt(index: int) -> Tensor | UnreadableSoundError:
-            try:
-                return decode(self.paths[index], self.sample_rate)
-            except UnreadableSoundError as error:
-                return error
-
         wanted = np.asarray(indices).tolist()
-        found = threads.over(attempt, wanted)
-        sounds = [sound for sound in found if isinstance(sound, Tensor)]
-        if len(sounds) < len(wanted):
-            wrong = [
-                f"{self._names[index]} ({sound})"
-                for index, sound in zip(wanted, found, strict=True)
-                if isinstance(sound, UnreadableSoundError)
-            ]
-            message = f"{counted(len(wrong), 'sound', 'sounds')} cannot be read: {named(wrong)}"
-            raise InputError(Finding("unreadable-sounds", "error", "data.source", message, "mend or remove them"))
+        try:
+            sounds = threads.over(lambda index: decode(self.paths[index], self.sample_rate), wanted)
+        except UnreadableError as error:
+            raise self._unreadable(wanted, error) from error
         return sounds, None if self.targets is None else self.targets[indices]
+
+    def _unreadable(self, wanted: Sequence[int], error: UnreadableError) -> InputError:
+        known = {fault.index for fault in self.faults} - set(wanted)
+        found = damage(self, [index for index in range(len(self)) if index not in known])
+        wrong = named(f"{self._names[fault.index]} ({fault.reason})" for fault in found)
+        message = f"{len(found)} of {counted(len(self), 'sound', 'sounds')} cannot be read: {wrong}"
+        if not found:
+            message = f"one of {counted(len(wanted), 'sound', 'sounds')} could not be read for a moment: {error}"
+        return InputError(Finding("unreadable-sounds", "error", "data.source", message, "mend or remove them"))
+
+
+def damage(source: Any, indices: Sequence[int], progress: Callable[[int], None] | None = None) -> list[Fault]:
+    """Decode sound files to the end and return the faults of those that cannot be; what is found is remembered.
+
+    Args:
+        source: Has ``paths``.
+        indices: Which of them.
+        progress: Told how many are done.
+    """
+    found = remembered(_SAMPLES, [source.paths[index] for index in indices], _heard, progress)
+    return list(_faults(indices, found))
+
+
+def _faults(indices: Iterable[int], found: Iterable[Mapping[str, Any]]) -> tuple[Fault, ...]:
+    pairs = zip(indices, found, strict=True)
+    return tuple(Fault(index, said["code"], said["reason"]) for index, said in pairs if "code" in said)
+
+
+def _heard(path: Path) -> dict[str, Any]:
+    try:
+        return {"samples": len(decode(path, header(path).sample_rate))}
+    except UnreadableError as error:
+        return {"code": error.code, "reason": str(error)}
 
 
 def _examined(path: Path) -> dict[str, Any]:
     """Return the header of a file, or why it cannot be read, as JSON can hold it."""
     try:
         return asdict(header(path))
-    except UnreadableSoundError as error:
+    except UnreadableError as error:
         return {"code": error.code, "reason": str(error)}
