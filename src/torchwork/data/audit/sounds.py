@@ -60,7 +60,7 @@ def measure(path: Path) -> dict[str, Any]:
     try:
         rate = decode.header(path).sample_rate
         return _heard(decode.decode(path, rate).numpy(), rate)
-    except decode.UnreadableSoundError as error:
+    except decode.UnreadableError as error:
         return {"code": error.code, "reason": str(error)}
 
 
