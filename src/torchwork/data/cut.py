@@ -19,8 +19,8 @@ import numpy as np
 def cut(order: np.ndarray, share: np.ndarray, stratum: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Return the part of each sample, int64 [N], below P.
 
-    Without units of several samples the counts of each stratum are its shares rounded. With such units alone (groups)
-    a part goes without only where there are fewer units than parts.
+    Without units of several samples the counts of each stratum are its shares rounded. With such units a part that is
+    due a sample goes without only where there are fewer units than parts.
 
     Args:
         order: A random number of each sample, [N]: whoever has the smaller is taken first.
@@ -40,6 +40,8 @@ def cut(order: np.ndarray, share: np.ndarray, stratum: np.ndarray, unit: np.ndar
     for row, members in enumerate(np.split(by_stratum, ends[:-1])):
         counts = _fill(wanted[row] - have[row], len(members))
         part[members] = np.repeat(np.arange(len(share)), counts)
+    if have.any():
+        _give_to_empty(part, wanted.sum(0), order, unit)
     return part
 
 
@@ -71,6 +73,20 @@ def _fill(room: np.ndarray, count: int) -> np.ndarray:
         room[place] -= taken
         over -= taken
     return room
+
+
+def _give_to_empty(part: np.ndarray, wanted: np.ndarray, order: np.ndarray, unit: np.ndarray) -> None:
+    """Move the smallest unit, of the part that has most beyond its due, to each part that is due some and has none."""
+    while True:
+        counts = np.bincount(part, minlength=len(wanted))
+        empty = np.flatnonzero((counts == 0) & (wanted > 0))
+        _, one, sizes = np.unique(unit, return_index=True, return_counts=True)  # one sample of each unit
+        side = part[one]
+        spare = np.bincount(side, minlength=len(wanted))[side] > 1
+        if len(empty) == 0 or not spare.any():
+            return
+        best = np.lexsort((order[one], -(counts - wanted)[side], sizes, ~spare))[0]
+        part[unit == unit[one[best]]] = empty[0]
 
 
 def _place_units(
