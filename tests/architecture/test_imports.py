@@ -15,7 +15,7 @@ FLOORS = {
     3: {"training"},
     4: {"inspection", "report", "checks", "use", "environment"},
     5: {"config"},
-    6: {"assembly", "building", "loaded", "plan", "preview", "resolved", "run", "run_data", "run_split"},
+    6: {"assembly", "building", "loaded", "packing", "plan", "preview", "resolved", "run", "run_data", "run_split"},
     7: {"sweep", "folds"},
     8: {"cli"},
     9: {"__main__"},
