@@ -68,6 +68,19 @@ def class_table(here: Path) -> Path:
     return here / "wine.csv"
 
 
+def table_with_holes(here: Path) -> Path:
+    frame = datasets.load_wine(as_frame=True).frame
+    frame["colour"] = np.where(frame["hue"] > 1, "red", "blue")
+    frame["notes"] = np.where(frame.index < 3, "sweet", None)
+    frame = frame.astype({"target": object})
+    frame.loc[[1, 2], "ash"] = np.nan
+    frame.loc[3, "hue"] = np.inf
+    frame.loc[4, "colour"] = None
+    frame.loc[[5, 6], "target"] = None
+    frame.to_csv(here / "wine.csv", index=False)
+    return here / "wine.csv"
+
+
 def number_table(here: Path) -> Path:
     frame = datasets.load_diabetes(as_frame=True, scaled=False).frame
     frame["cost"] = (frame.pop("target") * 1000).astype(int)
@@ -90,8 +103,9 @@ def arrays(here: Path) -> Path:
 
 
 def float_arrays(here: Path) -> Path:
-    x = RNG.normal(size=(60, 2, 5)).astype(np.float32)
-    np.savez(here / "signals.npz", x_train=x, y_train=x.sum((1, 2)), x_test=x[:20], y_test=x[:20].sum((1, 2)))
+    x = RNG.normal(size=(80, 2, 5)).astype(np.float32)
+    y = x.sum((1, 2))
+    np.savez(here / "signals.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
     return here / "signals.npz"
 
 
@@ -145,7 +159,21 @@ SETS = {
     class_table: (
         {"name": "Table", "target": "Class"},
         {"by": "stratified"},
-        ["left out: id (counts the rows)", "left out: ash (1 empty cell)", "left out: note (178 different texts)"],
+        [
+            "left out: id (counts the rows)",
+            "left out: note (178 different texts)",
+            "median  # of the training split: 1 row",
+        ],
+    ),
+    table_with_holes: (
+        {"name": "Table", "target": "target"},
+        {"by": "stratified"},
+        [
+            "178 rows, 3 classes: 0, 1, 2",
+            "missing: median  # of the training split: 4 rows have cells to fill in",
+            "unreadable: drop  # 2 rows have no target",
+            "left out: notes (175 of 178 cells are empty)",
+        ],
     ),
     number_table: ({"name": "Table", "target": "cost", "kind": "number"}, {"by": "random"}, ["taken as numbers"]),
     table_with_splits: ({"target": "target", "split_column": "split"}, {"test": 0.15, "by": "given"}, ["cut from"]),
@@ -248,7 +276,7 @@ def one_class_only(here: Path) -> Path:
 
 
 def only_empty_columns(here: Path) -> Path:
-    (here / "t.csv").write_text("a,y\n,x\n1,z\n")
+    (here / "t.csv").write_text("a,y\n,x\n,w\n1,z\n")
     return here / "t.csv"
 
 
@@ -262,7 +290,7 @@ REFUSED = {
     one_column: "expected inputs and a target column",
     broken_table: "cannot be read",
     one_class_only: "has one class only (a)",
-    only_empty_columns: "no column can be used (a: 1 empty cell)",
+    only_empty_columns: "no column can be used (a: 2 of 3 cells are empty)",
 }
 
 

@@ -297,13 +297,13 @@ def _note_kind(frame: pd.DataFrame, target: str, found: Found) -> None:
 
 
 def _leave_out(frame: pd.DataFrame, inputs: list[str], found: Found) -> None:
-    """Name the input columns where some cannot be used: cells missing, or texts that differ in nearly every row."""
+    """Name the input columns where some cannot be used: half of the cells missing, texts that differ in most rows."""
     out = {}
     for name in inputs:
         missing = int(frame[name].isna().sum())
         is_text = not columns.is_number(frame[name].dtype)
-        if missing:
-            out[name] = f"{missing:,} empty cell{'s' if missing > 1 else ''}"
+        if missing > len(frame) / 2:
+            out[name] = f"{missing:,} of {len(frame):,} cells are empty"
         elif is_text and frame[name].nunique() > max(columns.MANY, len(frame) / 10):
             out[name] = f"{frame[name].nunique():,} different texts"
         elif _counts_rows(frame[name]):
@@ -319,7 +319,7 @@ def _leave_out(frame: pd.DataFrame, inputs: list[str], found: Found) -> None:
 
 
 def _counts_rows(column: pd.Series) -> bool:
-    if not columns.is_number(column.dtype) or len(column) < columns.MANY:
+    if not columns.is_number(column.dtype) or len(column) < columns.MANY or column.isna().any():
         return False
     start = column.iloc[0]
     return bool(start in (0, 1) and (column.to_numpy() == range(int(start), int(start) + len(column))).all())

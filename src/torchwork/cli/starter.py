@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from torchwork.cli.look import Found, look
 from torchwork.config import load
 from torchwork.config.text import inline
-from torchwork.data import split
+from torchwork.data import missing, split
 from torchwork.data.sound.files import SoundFiles
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
@@ -66,8 +67,9 @@ def write_config(path: Path) -> str:
     """Return a commented config for the data at a path."""
     found = look(path)
     source = open_source(found.source)
-    parts, remark = _choose_split(source)
-    facts = _measure(source, parts)
+    kept = _with_target(source)
+    parts, remark = _choose_split(source, kept)
+    facts = _measure(source, parts, kept)
     lines = [*_title(path, found, source, facts), *_data_section(found, source, parts, remark, facts)]
     lines += _model_section(source, facts)
     return "\n".join(lines) + "\n"
@@ -84,7 +86,13 @@ class _Facts:
     std: float
 
 
-def _choose_split(source: Source) -> tuple[dict[str, Any], str]:
+def _with_target(source: Source) -> np.ndarray:
+    """Return the samples that have a target, or may have one."""
+    lacking = [fault.index for fault in source.faults if fault.code == missing.NO_TARGET]
+    return np.setdiff1d(np.arange(len(source)), lacking)
+
+
+def _choose_split(source: Source, kept: np.ndarray) -> tuple[dict[str, Any], str]:
     """Return a split that the data can bear, and what to say about it."""
     classes = source.schema.target == "class"
     if source.given is not None:
@@ -99,7 +107,7 @@ def _choose_split(source: Source) -> tuple[dict[str, Any], str]:
     tries.append((alone, "too few samples of each class to hold any back; so nothing tells how good the model is"))
     for spec, remark in tries:
         try:
-            _try_split(source, {**_SHARES, **spec})
+            _try_split(source, {**_SHARES, **spec}, kept)
         except InputError:
             if spec is alone:
                 raise
@@ -108,13 +116,13 @@ def _choose_split(source: Source) -> tuple[dict[str, Any], str]:
     raise AssertionError("the last try returns or raises")
 
 
-def _try_split(source: Source, spec: dict[str, Any]) -> None:
+def _try_split(source: Source, spec: dict[str, Any], kept: np.ndarray) -> None:
     assert source.targets is not None
-    Target.fit(source.schema, source.targets, split.split(source, spec, seed=0), source.name)
+    Target.fit(source.schema, source.targets, split.split(source, spec, seed=0, among=kept), source.name)
 
 
-def _measure(source: Source, parts: dict[str, Any]) -> _Facts:
-    splits = split.split(source, {**_SHARES, **parts}, seed=0)
+def _measure(source: Source, parts: dict[str, Any], kept: np.ndarray) -> _Facts:
+    splits = split.split(source, {**_SHARES, **parts}, seed=0, among=kept)
     train = splits["train"]
     num_train = len(train)
     batch_size = min(num_train, 16 if num_train < 500 else 32 if num_train < 2000 else 64)
@@ -151,7 +159,7 @@ def _title(path: Path, found: Found, source: Source, facts: _Facts) -> list[str]
         what += f" of {facts.size[0]} × {facts.size[1]}" if facts.size else " of different sizes"
     assert source.targets is not None
     if source.schema.target == "class":
-        names = sorted({str(name) for name in source.targets.tolist()})
+        names = sorted({str(name) for name in source.targets.tolist() if name is not None})
         what += f", {len(names)} classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
     else:
         what += f", to predict {', '.join(source.schema.target_names)}"
@@ -171,7 +179,7 @@ def _name(path: Path) -> str:
 
 
 def _data_section(found: Found, source: Source, parts: dict[str, Any], remark: str, facts: _Facts) -> list[str]:
-    lines = ["", "data:", *(f"  # {said}" for said in found.remarks), *_source(found.source)]
+    lines = ["", "data:", *(f"  # {said}" for said in found.remarks), *_source(found.source), *_clean(source)]
     lines.append(f"  split: {inline(parts)}{f'  # {remark}' if remark else ''}")
     lines.append("  transform:  # the same at training, evaluation and prediction")
     side = facts.resize
@@ -196,6 +204,23 @@ def _data_section(found: Found, source: Source, parts: dict[str, Any], remark: s
         lines.append(f"  augment: []  # for training only, as [{crop}RandomHorizontalFlip]")
     lines.append(f"  batch_size: {facts.batch_size}")
     return lines
+
+
+def _clean(source: Source) -> list[str]:
+    """Write what becomes of rows with missing cells, where there are such."""
+    counts = Counter(fault.code for fault in source.faults if fault.code in missing.CODES)
+    lacking = counts.pop(missing.NO_TARGET, 0)
+    lines = []
+    if counts:
+        rows = counts.total()
+        said = (
+            f"{rows:,} {'row has' if rows == 1 else 'rows have'} cells to fill in; or mean, constant (with fill), drop"
+        )
+        lines.append(f"    missing: median  # of the training split: {said}")
+    if lacking:
+        said = f"{lacking:,} {'row has' if lacking == 1 else 'rows have'} no target"
+        lines.append(f"    unreadable: drop  # {said}, and that is never filled in")
+    return ["  clean:", *lines] if lines else []
 
 
 def _source(component: dict[str, Any]) -> list[str]:
