@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
+from torchwork.data.augment.options import add, probability, refuse
+from torchwork.types import Finding
 
 
 class TimeMasking:
@@ -14,7 +16,8 @@ class TimeMasking:
 
     As torchaudio's, with a mask of its own for each sample: with u and v uniform in [0, 1), ``width = u · param``,
     where param is ``time_mask_param``, at most ``p`` times the number of frames; ``int(width)`` frames from
-    ``int(v · (frames - width))`` on become ``mask_value``. For several masks, name it several times.
+    ``int(v · (frames - width))`` on become ``mask_value``, so that no mask reaches the last frame. For several masks,
+    name it several times.
 
     Source: Park et al.: "SpecAugment: a simple data augmentation method for automatic speech recognition", 2019.
 
@@ -28,13 +31,16 @@ class TimeMasking:
     """
 
     def __init__(self, time_mask_param: int, p: float = 1.0, mask_value: float = 0.0) -> None:
-        _check(time_mask_param, "time_mask_param")
-        if not 0 <= p <= 1:
-            raise ValueError(f"p is {p}; expected 0 to 1")
+        wrong: list[Finding] = []
+        if time_mask_param < 1:
+            add(wrong, "time_mask_param", time_mask_param, "a whole number from 1")
+        probability(p, wrong)
+        refuse(wrong)
         self.time_mask_param, self.p, self.mask_value = time_mask_param, p, mask_value
 
     def __call__(self, spectrograms: Tensor, keys: np.ndarray) -> Tensor:
         """Return [B, C, F, T], a new tensor; ``keys`` (uint64 [B]) decide the masks."""
+        _check_floats(spectrograms, "TimeMasking")
         frames = spectrograms.shape[3]
         inside = drawn(keys, min(self.time_mask_param, int(frames * self.p)), frames)
         return spectrograms.masked_fill(inside.to(spectrograms.device)[:, None, None, :], self.mask_value)
@@ -59,11 +65,15 @@ class FrequencyMasking:
     """
 
     def __init__(self, freq_mask_param: int, mask_value: float = 0.0) -> None:
-        _check(freq_mask_param, "freq_mask_param")
+        wrong: list[Finding] = []
+        if freq_mask_param < 1:
+            add(wrong, "freq_mask_param", freq_mask_param, "a whole number from 1")
+        refuse(wrong)
         self.freq_mask_param, self.mask_value = freq_mask_param, mask_value
 
     def __call__(self, spectrograms: Tensor, keys: np.ndarray) -> Tensor:
         """Return [B, C, F, T], a new tensor; ``keys`` (uint64 [B]) decide the masks."""
+        _check_floats(spectrograms, "FrequencyMasking")
         inside = drawn(keys, self.freq_mask_param, spectrograms.shape[2])
         return spectrograms.masked_fill(inside.to(spectrograms.device)[:, None, :, None], self.mask_value)
 
@@ -85,9 +95,18 @@ def drawn(keys: np.ndarray, param: int, size: int) -> Tensor:
     return torch.from_numpy((place >= start[:, None]) & (place < stop[:, None]))
 
 
-def _check(param: int, name: str) -> None:
-    if param < 1:
-        raise ValueError(f"{name} is {param}; expected a whole number from 1")
+def _check_floats(spectrograms: Tensor, name: str) -> None:
+    if not spectrograms.is_floating_point():
+        raise ValueError(f"{name} is for spectrograms, which are floats; these samples are {spectrograms.dtype}")
+
+
+def _check_warp(max_rate: float, max_shift: float) -> None:
+    wrong: list[Finding] = []
+    if not max_rate >= 1:
+        add(wrong, "max_rate", max_rate, "1 or more")
+    if not max_shift >= 0:
+        add(wrong, "max_shift", max_shift, "0 or more")
+    refuse(wrong)
 
 
 class TimeWarp:
@@ -106,14 +125,12 @@ class TimeWarp:
     """
 
     def __init__(self, max_rate: float = 1.25, max_shift: float = 0.0) -> None:
-        if not max_rate >= 1:
-            raise ValueError(f"max_rate is {max_rate}; expected 1 or more")
-        if not max_shift >= 0:
-            raise ValueError(f"max_shift is {max_shift}; expected frames from 0")
+        _check_warp(max_rate, max_shift)
         self.max_rate, self.max_shift = max_rate, max_shift
 
     def __call__(self, spectrograms: Tensor, keys: np.ndarray) -> Tensor:
         """Return [B, C, F, T], a new tensor; ``keys`` (uint64 [B]) decide rates and shifts."""
+        _check_floats(spectrograms, "TimeWarp")
         u, v = 2 * rng.uniform(keys, 2).T[..., None] - 1
         return interpolated(spectrograms, np.arange(spectrograms.shape[3]) * self.max_rate**u - self.max_shift * v)
 
@@ -140,14 +157,12 @@ class FrequencyWarp:
     """
 
     def __init__(self, max_rate: float = 1.1, max_shift: float = 0.0) -> None:
-        if not max_rate >= 1:
-            raise ValueError(f"max_rate is {max_rate}; expected 1 or more")
-        if not max_shift >= 0:
-            raise ValueError(f"max_shift is {max_shift}; expected bands from 0")
+        _check_warp(max_rate, max_shift)
         self.max_rate, self.max_shift = max_rate, max_shift
 
     def __call__(self, spectrograms: Tensor, keys: np.ndarray) -> Tensor:
         """Return [B, C, F, T], a new tensor; ``keys`` (uint64 [B]) decide rates and shifts."""
+        _check_floats(spectrograms, "FrequencyWarp")
         bands = spectrograms.shape[2]
         u, v = 2 * rng.uniform(keys, 2).T[..., None] - 1
         places = np.clip(np.arange(bands) * self.max_rate**u - self.max_shift * v, 0, bands - 1)
