@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from torchwork.cli.reporting import SIGTERM_EXIT, reporting
+from torchwork.cli.reporting import SIGTERM_EXIT, WRONG_INPUT, reporting
 
 app = typer.Typer(
     name="torchwork",
@@ -124,6 +124,25 @@ def pack(config: ConfigFile, overrides: Overrides = None, quiet: Quiet = False) 
             done = packing.pack(settings, count)
         if not quiet:
             print(f"{done.images:,} images, {done.nbytes / 1e6:,.1f} MB, below {done.folder}")
+
+
+@app.command()
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH_OR_CONFIG", help="Data, as for init, or a config that names them.")
+    ],
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write the page.")] = Path(
+        "inspect.html"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Look at every sample of a data set: damage, copies, leaks, odd ones. Ends with 2 where training would refuse."""
+    with reporting():
+        from torchwork.cli import inspection
+
+        if inspection.inspect(path, overrides or (), out, as_json):
+            raise typer.Exit(WRONG_INPUT)
 
 
 @app.command()

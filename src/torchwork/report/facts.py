@@ -48,6 +48,7 @@ class Facts:
     metrics: Mapping[str, Mapping[str, Any]]
     history: Mapping[str, np.ndarray]
     predictions: Mapping[str, Predictions]
+    looks: int = 0  # how often test was looked at
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -94,6 +95,7 @@ def read(directory: Path) -> Facts:
             return empty
 
     data = tried(rundir.DATA, "the facts about the data", _json_mapping, {})
+    looks = "how often test was looked at"
     facts = Facts(
         directory=directory,
         config=tried(rundir.CONFIG, "what the config says", _yaml_mapping, {}),
@@ -108,6 +110,7 @@ def read(directory: Path) -> Facts:
             for split in _predicted_splits(directory, data)
             if (found := tried(rundir.predictions(split), f"the plots of {split}", _predictions(split, data), None))
         },
+        looks=len(tried(rundir.LOOKS, looks, rundir.read_csv, [])) if (directory / rundir.LOOKS).is_file() else 0,
         findings=findings,
     )
     findings[:] = list(dict.fromkeys(findings))

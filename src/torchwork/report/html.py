@@ -12,6 +12,9 @@ from torchwork.report import names, summary, tables
 from torchwork.report.facts import Facts, read
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
+
     from torchwork.report.drawings import Drawing
 
 
@@ -34,19 +37,13 @@ def write(run_directory: Path | str) -> Path:
 
 def render(facts: Facts, plots: list[Drawing]) -> str:
     """Return the page as text."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters.update(figure=tables.figure, shortened=lambda name: names.label(name, 80))
-    package = resources.files("torchwork.report")
-    template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
+    page = template("page.html")
     classified = facts.shown if facts.shown and not facts.shown.names else None
     class_rows = tables.class_rows(classified, tables.classes(facts, classified)) if classified else []
-    return template.render(
-        css=Markup(package.joinpath("page.css").read_text(encoding="utf-8")),
+    return page.render(
+        css=styles("page.css"),
         facts=facts,
         name=str(facts.config.get("name") or facts.directory.name),
         sentences=summary.sentences(facts),
@@ -64,6 +61,28 @@ def render(facts: Facts, plots: list[Drawing]) -> str:
         environment_rows=tables.flat(facts.environment),
         commands=_commands(facts),
     )
+
+
+def template(name: str) -> Template:
+    """Return a template of this package, which escapes everything that it is given."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters.update(figure=tables.figure, shortened=lambda name: names.label(name, 80))
+    return environment.from_string(_text_of(name))
+
+
+def styles(*names: str) -> Markup:
+    """Return style sheets of this package as one text, not to be escaped."""
+    from markupsafe import Markup
+
+    return Markup("".join(map(_text_of, names)))
+
+
+def _text_of(name: str) -> str:
+    return resources.files("torchwork.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _data_rows(facts: Facts) -> list[tuple[str, str]]:

@@ -77,7 +77,20 @@ def sentences(facts: Facts) -> list[str]:
         numbers = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in _leading(facts, split))
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
         said.append(f"The weights{chosen} give on {split}: {numbers}.")
+    if facts.looks:
+        said.append(looked(facts.looks))
     return [sentence for sentence in said if sentence]
+
+
+def looked(times: int) -> str:
+    """Return how often test was looked at, as a sentence.
+
+    >>> looked(1), looked(3)
+    ('Test was looked at once.', 'Test was looked at 3 times: what is chosen by it looks better than it is.')
+    """
+    if times == 1:
+        return "Test was looked at once."
+    return f"Test was looked at {times:,} times: what is chosen by it looks better than it is."
 
 
 def _leading(facts: Facts, split: str) -> list[tuple[str, Any]]:

@@ -64,7 +64,7 @@ def _mislabelled(found: Pictures, name: Name, paths: Sequence[Path]) -> list[See
         [
             place
             for place in found.readable.tolist()
-            if found.formats[place] not in _PROMISED.get(paths[place].suffix.lower(), (found.formats[place],))
+            if found.formats[place] not in _PROMISED.get(paths[place].suffix.lower(), ())
         ],
         np.int64,
     )

@@ -1,0 +1,145 @@
+"""What ``torchwork inspect`` does: look at all samples of a data set, print what is found, and write a page of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchwork import durable
+from torchwork.cli import layout
+from torchwork.cli.look import look
+from torchwork.config import Config, load
+from torchwork.data import split
+from torchwork.data.audit import leniently, told
+from torchwork.data.audit.records import Audit, Seen
+from torchwork.data.audit.whole import Progress, audit, samples_of
+from torchwork.data.fingerprint import fingerprints
+from torchwork.report import inspection
+from torchwork.types import Finding, InputError, Source
+
+_CONFIGS = (".yaml", ".yml", ".toml", ".json")
+
+
+@dataclass
+class Opened:
+    """What there is to look at, and what was found on the way there."""
+
+    source: Source | None
+    splits: dict[str, np.ndarray] | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def inspect(path: Path, overrides: Sequence[str], out: Path, as_json: bool) -> bool:
+    """Look at data and say what is found; return whether training on them would be refused.
+
+    Args:
+        path: Data, or a config that names them.
+        overrides: Changes to the config.
+        out: Where to write the page.
+        as_json: Print JSON in place of text.
+
+    Raises:
+        InputError: there is nothing to look at, or the config is wrong.
+    """
+    if path.suffix.lower() in _CONFIGS and path.is_file():
+        opened = _of_config(load(path, overrides))
+    elif overrides:
+        message = f"{path} is no config, so that {overrides[0]} changes nothing"
+        raise InputError(Finding("no-config", "error", str(path), message, "give a YAML, TOML or JSON file"))
+    else:
+        opened = _of_path(path)
+    if opened.source is None and not opened.findings:
+        raise InputError(Finding("no-data", "error", str(path), "holds nothing to look at"))
+    found = _audited(opened)
+    samples = None if opened.source is None else samples_of(opened.source, opened.splits or opened.source.given)
+    page = inspection.render(told.page(found, opened.source, samples), str(path))
+    durable.write_file(out, page)
+    if as_json:
+        print(json.dumps(told.whole(found, samples), indent=2, ensure_ascii=False))
+    else:
+        _print(found, out)
+    return any(finding.severity == "error" for finding in found.findings)
+
+
+def _of_config(config: Config) -> Opened:
+    """Open what a config names, and split it as a run would, without what cannot be read."""
+    source, findings = leniently.opened(config.data.source)
+    if source is None:
+        return Opened(None, None, findings)
+    kept = np.setdiff1d(np.arange(len(source)), [fault.index for fault in source.faults])
+    try:
+        ignored = config.data.clean.duplicates == "ignore"
+        together = None if ignored else fingerprints(source, kept)
+        spec = config.data.split.model_dump()
+        splits = split.split(source, spec, config.seed, among=kept, together=together)
+    except InputError as error:
+        return Opened(source, None, [*findings, *error.findings])
+    return Opened(source, splits, findings)
+
+
+def _of_path(path: Path) -> Opened:
+    """Open what lies at a path, as ``torchwork init`` does; of a folder that it cannot make out, all images."""
+    try:
+        found = look(path)
+    except InputError as error:
+        source = leniently.unlabelled(path) if path.is_dir() else None
+        if source is None:
+            raise
+        return Opened(source, None, error.findings)
+    source, findings = leniently.opened(found.source)
+    return Opened(source, None, findings)
+
+
+def _audited(opened: Opened) -> Audit:
+    refused = [Seen(finding) for finding in dict.fromkeys(opened.findings)]
+    if opened.source is None:
+        return Audit([one.finding for one in refused], refused, 0, "array")
+    with _progress() as progress:
+        found = audit(opened.source, opened.splits, progress)
+    known = {finding.code for finding in opened.findings}
+    # what a source refuses it tells with its place; the audit need not repeat it
+    seen = [*refused, *(one for one in found.seen if one.finding.code not in known or one.groups)]
+    seen.sort(key=lambda one: ("error", "warning", "info").index(one.finding.severity))
+    return Audit(**{**vars(found), "findings": [one.finding for one in seen], "seen": seen})
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Give what draws a bar on a terminal, on standard error; elsewhere nothing is drawn."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield show
+
+
+def _print(found: Audit, out: Path) -> None:
+    sizes = "".join(f", {part} {count:,}" for part, count in found.splits.items())
+    classes = len({label for part in found.counts.values() for label in part})
+    said = f" of {classes:,} class{'' if classes == 1 else 'es'}" if classes else ""
+    print(f"{found.num_samples:,} {inspection.kind_of(found.inputs)}{said}{sizes}")
+    if found.findings:
+        layout.title(inspection.summary([{"severity": finding.severity} for finding in found.findings]))
+    for finding in found.findings:
+        print(f"{finding.severity}: {finding.code}: {finding.message}")
+        if finding.fix:
+            print(f"    {finding.fix}")
+    print(f"\n{out}" if found.findings else f"nothing is to be said against them\n\n{out}")

@@ -1,0 +1,122 @@
+"""Opening data for a look at them, whatever is wrong with them: what a source refuses becomes findings."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from torchwork.data import columns, decode, folders
+from torchwork.data.audio import SOUNDS
+from torchwork.data.component import below
+from torchwork.data.files import ImageFiles
+from torchwork.data.folders import Sort
+from torchwork.data.images import IMAGES
+from torchwork.data.sound.files import SoundFiles
+from torchwork.data.source import open_source
+from torchwork.data.wording import counted, named
+from torchwork.types import Finding, InputError, Schema, Source
+
+_SORTS = {"ImageFolder": IMAGES, "AudioFolder": SOUNDS}
+
+
+def opened(spec: Mapping[str, Any], where: str = "data.source") -> tuple[Source | None, list[Finding]]:
+    """Open a source; where it refuses, return why, and the files that lie there as samples all the same.
+
+    Files of a folder that are passed over and hold an image are told as well.
+
+    Returns:
+        The source, or None where there is nothing to look at, and what was found on the way.
+    """
+    findings: list[Finding] = []
+    try:
+        source: Source | None = open_source(spec, where)
+    except InputError as error:
+        findings += error.findings
+        source = None
+    root = spec.get("root")
+    sort = _SORTS.get(str(spec.get("name")))
+    if sort is None or not isinstance(root, str | Mapping):
+        return source, findings
+    roots = _roots(root)
+    ignore = spec.get("ignore") or []
+    if sort is IMAGES:
+        findings += below(_passed_over(roots, ignore), where)
+    if source is None and not spec.get("annotations"):
+        try:
+            source = _files(roots, sort, ignore)
+        except InputError as error:
+            findings += below(error.findings, where)
+    return source, findings
+
+
+def unlabelled(folder: Path) -> Source | None:
+    """Return the images below a folder as samples without targets, or None where there are none."""
+    return _files({"": folder}, IMAGES, [])
+
+
+def _roots(root: str | Mapping[str, str]) -> dict[str, Path]:
+    """Return the folder of each split, as far as they are there; "" where there are no splits."""
+    if isinstance(root, Mapping):
+        given = {columns.part_of(name) or name: Path(folder) for name, folder in root.items()}
+    else:
+        there = folders.visible(Path(root)) if Path(root).is_dir() else []
+        parts = [(columns.part_of(path.name), path) for path, is_folder in there if is_folder]
+        given = {part: path for part, path in parts if part} if any(part == "train" for part, _ in parts) else {}
+        given = given or {"": Path(root)}
+    return {part: folder for part, folder in given.items() if folder.is_dir()}
+
+
+def _is_ignored(path: Path, folder: Path, ignore: list[str]) -> bool:
+    texts = (path.name, path.relative_to(folder).as_posix())
+    return any(fnmatch.fnmatchcase(text, pattern) for text in texts for pattern in ignore)
+
+
+def _files(roots: Mapping[str, Path], sort: Sort, ignore: list[str]) -> Source | None:
+    """Return all files of a sort; the class is the folder at the top, and where nothing lies in one, there are none."""
+    found = []
+    for part, folder in roots.items():
+        for path in folders.files(folder):
+            if sort.accepts(path) and not _is_ignored(path, folder, ignore):
+                inner = path.relative_to(folder)
+                label = inner.parts[0] if len(inner.parts) > 1 else None
+                found.append((part, path, f"{folder.name}/{inner.as_posix()}" if part else inner.as_posix(), label))
+    classified = [one for one in found if one[3] is not None]
+    found = classified or found
+    if not found:
+        return None
+    parts, paths, names, labels = (list(column) for column in zip(*found, strict=True))
+    at = np.array(parts, object)
+    given = None if "" in roots else {part: np.flatnonzero(at == part) for part in roots if part in parts}
+    targets = np.array(labels, object) if classified else None
+    kind: Any = ImageFiles if sort is IMAGES else SoundFiles
+    inputs: Any = "image" if sort is IMAGES else "audio"
+    schema = Schema(inputs, "class" if classified else None)
+    return kind(paths, names, targets, schema, given)
+
+
+def _passed_over(roots: Mapping[str, Path], ignore: list[str]) -> list[Finding]:
+    """Tell of files that ``ignore`` passes over and that hold an image all the same."""
+    others = [
+        (folder, path)
+        for folder in roots.values()
+        for path in folders.files(folder)
+        if not IMAGES.accepts(path) and _is_ignored(path, folder, ignore)
+    ]
+    hidden = [path.relative_to(folder).as_posix() for folder, path in others if _holds_image(path)]
+    if not hidden:
+        return []
+    message = f"{counted(len(hidden), 'file holds', 'files hold')} an image that the name hides: {named(hidden)}"
+    fix = "rename them, as .jpg, to have them read"
+    return [Finding("mislabelled", "warning", "root", message, fix)]
+
+
+def _holds_image(path: Path) -> bool:
+    try:
+        decode.header(path)
+    except decode.UnreadableError:
+        return False
+    return True
