@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from torchwork import catalog
+from torchwork.allocator import keep_freed_memory
 from torchwork.building import DTYPES, build_model, check_model_options
 from torchwork.checks import setup
 from torchwork.config import Config
@@ -73,6 +74,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     Raises:
         InputError: with every mistake that could be found.
     """
+    keep_freed_memory()
     collected = _Collected()
     device = torch.device("cpu")
     with collected.stage():
@@ -102,7 +104,8 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert task is not None
     assert state is not None
     task.criterion.to(device, DTYPES[config.train.precision])
-    told = [*getattr(data.source, "findings", ()), *data.shared.findings, *data.pipeline.findings, *said]
+    said = [*data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *said]
+    told = [*getattr(data.source, "findings", ()), *said]
     parts = Parts(config, device, data, task, state, train_options(config, data), told)
     try_batch(parts)
     _check_monitor(parts)

@@ -68,7 +68,7 @@ def train(
             _write_beginning(parts, directory)
             for finding in parts.findings:
                 _log(directory, f"{finding.severity}: {finding}", progress)
-            _train_and_finish(parts, directory, progress)
+            _train_and_finish(parts, directory, progress, "train")
         finally:
             parts.data.close()
     return Run(directory)
@@ -102,7 +102,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
             for lost in checkpoint.damaged(directory / rundir.CHECKPOINTS):
                 _log(directory, f"warning: {lost} is damaged and cannot be used", progress)
             _log(directory, f"resumed from {place or 'the beginning'}", progress)
-            _train_and_finish(parts, directory, progress)
+            _train_and_finish(parts, directory, progress, "resume")
         finally:
             parts.data.close()
     return Run(directory)
@@ -134,7 +134,7 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
                 fix = f"this run has {', '.join(parts.data.splits)}"
                 raise InputError(Finding("no-split", "error", "split", message, fix))
             parts.model.load_state_dict(model.state_dict())
-            return _evaluate_splits(parts, run.path, wanted)
+            return _evaluate_splits(parts, run.path, wanted, "evaluate")
         finally:
             parts.data.close()
 
@@ -148,6 +148,8 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
     rows = manifest.rows(parts.data.source, parts.data.splits, parts.data.shared.contents)
     rundir.write_csv(directory / rundir.SPLIT, manifest.HEADER, rows)
+    if parts.data.cleaned.set_aside:
+        rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason"], parts.data.cleaned.set_aside)
     first = next(iter(parts.data.loaders["train"].batches(0)))
     inputs = assembly.model_inputs(parts, first)
     layers = summary.layer_table(parts.model, inputs)
@@ -174,7 +176,7 @@ def _is_complete(directory: Path) -> bool:
     return {"val", "test"} & set(splits) <= set(rundir.read_json(directory / rundir.METRICS))
 
 
-def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) -> None:
+def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, command: str) -> None:
     state, loaders = parts.state, parts.data.loaders
     rows = [row for row in rundir.read_history(directory) if row["epoch"] <= state.progress.epoch]
     steps = -(-len(loaders["train"]) // parts.options.accumulate)
@@ -217,7 +219,7 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None) 
                 progress.stop()
         if not done:
             _raise_interrupted(directory, state.progress.index, request)
-    _finish(parts, directory)
+    _finish(parts, directory, command)
 
 
 def _raise_interrupted(directory: Path, index: int, request: StopRequest) -> None:
@@ -226,7 +228,7 @@ def _raise_interrupted(directory: Path, index: int, request: StopRequest) -> Non
     raise Interrupted(message, request.signal or 2)
 
 
-def _finish(parts: Parts, directory: Path) -> None:
+def _finish(parts: Parts, directory: Path, command: str) -> None:
     best = checkpoint.best(directory / rundir.CHECKPOINTS)
     if best is not None:
         checkpoint.load_best_weights(best, parts.model)
@@ -235,15 +237,17 @@ def _finish(parts: Parts, directory: Path) -> None:
         message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     checkpoint.save_weights(parts.model, directory / rundir.MODEL)
-    _evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits])
+    _evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits], command)
 
 
-def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str]) -> dict[str, dict[str, float]]:
+def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str], command: str) -> dict[str, dict[str, float]]:
     from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
 
     facts = rundir.read_json(directory / rundir.DATA)
     metrics = {}
     for split in splits:
+        if split == "test":
+            rundir.note_look(directory, command)
         evaluation = _evaluation(parts, split)
         header, rows = parts.task.table(evaluation)
         path = directory / rundir.predictions(split)

@@ -11,8 +11,9 @@ import torch
 
 from torchwork.building import DTYPES, build_task, pipeline_of
 from torchwork.config import Config
-from torchwork.data import pairs
+from torchwork.data import outliers, pairs
 from torchwork.data.augment import build as augment
+from torchwork.data.clean import Cleaned, clean
 from torchwork.data.loader import Loader, check_batch_size
 from torchwork.data.packed import default_cache
 from torchwork.data.pairs import Companions
@@ -37,6 +38,7 @@ class Data:
     augments: list[Any]
     loaders: dict[str, Loader]
     input_shape: tuple[int, ...]
+    cleaned: Cleaned
     shared: Shared
     companions: dict[str, Companions]
     targets: torch.Tensor  # of all samples of the splits, as the task gets them
@@ -84,8 +86,11 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     """
     spec = config.data
     source = open_source(spec.source, where="data.source")
-    shared = share_out(config, source)
-    splits = shared.splits
+    pipeline = pipeline_of(config, source.schema)
+    cleaned = clean(source, spec.clean.model_dump(), filled=pipeline.facts().get("filled", ()))
+    shared = share_out(config, source, cleaned.kept)
+    splits, far, said = outliers.set_aside(source, shared.splits, spec.clean.outliers, config.seed)
+    cleaned = cleaned.without(source, far, said)
     if source.targets is None:
         message = "gives no targets"
         raise InputError(Finding("no-targets", "error", "data.source", message, "training needs a target column"))
@@ -101,7 +106,6 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     if spec.target is not None:
         target = _taught(Path(spec.target.run), source, splits["train"], target)
     augments = augment_steps(config)
-    pipeline = pipeline_of(config, source.schema)
     pipeline.cache = default_cache(spec.cache_gb)
     pipeline.sized_later = any(augment.sizes for augment in augments)
     pipeline.fit(source, splits["train"])
@@ -110,7 +114,7 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     loaders = _loaders(config, source, splits, pipeline, target, augments, drawn, device)
     shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
     _check_evaluated_shape(pipeline, source, splits["train"], shape, augments)
-    return Data(source, splits, target, pipeline, augments, loaders, shape, shared, drawn, targets), task
+    return Data(source, splits, target, pipeline, augments, loaders, shape, cleaned, shared, drawn, targets), task
 
 
 def _loaders(

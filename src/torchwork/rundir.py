@@ -7,6 +7,7 @@ import io
 import json
 import math
 import shlex
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ ENVIRONMENT = "environment.json"
 DATA = "data.json"
 FITTED = "fitted.safetensors"
 SPLIT = "split.csv"
+SET_ASIDE = "set-aside.csv"
 HISTORY = "history.csv"
 LOG = "log.txt"
 CHECKPOINTS = "checkpoints"
@@ -26,6 +28,7 @@ MODEL = "model.safetensors"
 SAMPLES = "samples"
 ARRAYS = "arrays"
 METRICS = "metrics.json"
+LOOKS = "looks.csv"
 REPORT = "report.html"
 PLOTS = "plots"
 MODEL_SUMMARY = "model.json"
@@ -141,6 +144,18 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV file as one dict a row, every field a text."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def note_look(directory: Path, command: str) -> None:
+    """Write down that test is looked at now: each look that something is chosen by makes its figures less honest."""
+    rows = [list(row.values()) for row in looks(directory)]
+    write_csv(directory / LOOKS, ["time", "command"], [*rows, [time.strftime("%Y-%m-%d %H:%M:%S"), command]])
+
+
+def looks(directory: Path) -> list[dict[str, str]]:
+    """Return when test was looked at and by which command, the first look first."""
+    path = directory / LOOKS
+    return read_csv(path) if path.is_file() else []
 
 
 def read_history(directory: Path) -> list[dict[str, float]]:

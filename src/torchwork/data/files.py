@@ -108,27 +108,27 @@ class ImageFiles:
         alike = all(image.shape == images[0].shape for image in images)
         return (torch.stack(images) if alike else images), None if self.targets is None else self.targets[indices]
 
-    def verify(self, indices: np.ndarray, progress: Callable[[int], None] | None = None) -> list[Fault]:
-        """Decode files to the last pixel and return the faults of those that cannot be; what was found is remembered.
-
-        Args:
-            indices: Which files.
-            progress: Told how many of them are done.
-        """
-        wanted = np.asarray(indices).tolist()
-        found = remembered(_PIXELS, [self.paths[index] for index in wanted], _decoded, progress)
-        return [
-            Fault(index, said["code"], said["reason"])
-            for index, said in zip(wanted, found, strict=True)
-            if "code" in said
-        ]
-
     def _unreadable(self, wanted: Sequence[int], error: UnreadableError) -> InputError:
         """Return an error that names all files that cannot be read, but those that were known and are not wanted."""
         known = {fault.index for fault in self.faults} - set(wanted)
-        found = self.verify(np.array([index for index in range(len(self)) if index not in known]))
+        looked_at = [index for index in range(len(self)) if index not in known]
+        found = damage(self, looked_at)
         message = f"one of {counted(len(wanted), 'image', 'images')} could not be read for a moment: {error}"
         return InputError(refusal(found, self.name, len(self), "data.source") if found else _finding(message))
+
+
+def damage(source: Any, indices: Sequence[int], progress: Callable[[int], None] | None = None) -> list[Fault]:
+    """Decode image files to the last pixel and return the faults of those that cannot be; what is found is remembered.
+
+    Args:
+        source: Has ``paths``.
+        indices: Which of them.
+        progress: Told how many are done.
+    """
+    found = remembered(_PIXELS, [source.paths[index] for index in indices], _decoded, progress)
+    return [
+        Fault(index, said["code"], said["reason"]) for index, said in zip(indices, found, strict=True) if "code" in said
+    ]
 
 
 def refusal(faults: Sequence[Fault], name: Callable[[int], str], total: int, where: str, fix: str = "") -> Finding:
