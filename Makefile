@@ -1,5 +1,6 @@
 # make demo    train the example on a fresh clone; prints the test table and the path of the report
 # make test    the default tests; those that need real data use ../shared/data where it exists
+# make bench-data   reading data beside the usual way and the bare decoder, as ratios; needs the real data
 # make check   formatting, lint, types
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ ifneq ($(wildcard ../shared/data),)
 export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo test test-all bench-data check format clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -21,6 +22,9 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m ""
+
+bench-data: $(INSTALLED)
+	$(BIN)/python benchmarks/data/run.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
