@@ -19,6 +19,7 @@ def print_results(run: Path, quiet: bool = False) -> None:
     if last is not None:
         _print_report(run, last)
         print_metrics(metrics)
+        _print_looks(run)
     print(f"\nreport   {run / rundir.REPORT}")
     print(f"predict  torchwork predict {run} FILES...")
 
@@ -28,6 +29,8 @@ def print_evaluation(run: Path, metrics: Mapping[str, Mapping[str, float]]) -> N
     for split in metrics:
         _print_report(run, split)
     print_metrics(metrics)
+    if "test" in metrics:
+        _print_looks(run)
     print(f"\nreport   {run / rundir.REPORT}")
 
 
@@ -38,6 +41,14 @@ def print_metrics(metrics: Mapping[str, Mapping[str, float | str]]) -> None:
     rows = [[name, *(_figure(metrics[split].get(name)) for split in splits)] for name in names]
     layout.title("figures")
     layout.table(["", *splits], rows, right=splits)
+
+
+def _print_looks(run: Path) -> None:
+    from torchwork.report.summary import looked
+
+    times = len(rundir.looks(run))
+    if times:
+        print(f"\n{looked(times)}")
 
 
 def _print_report(run: Path, split: str) -> None:
