@@ -12,6 +12,7 @@ from torchwork.data.audit.histograms import by_class, of_numbers
 from torchwork.data.audit.pictures import Pictures, pictures
 from torchwork.data.audit.records import Audit, Column, Histogram, Seen
 from torchwork.data.fingerprint import fingerprints
+from torchwork.data.split import PARTS
 from torchwork.data.wording import counted, named
 from torchwork.types import Finding, Source
 
@@ -39,8 +40,8 @@ def audit(source: Source, splits: Splits | None = None, progress: Progress | Non
     >>> found.counts["all"]
     {'setosa': 50, 'versicolor': 50, 'virginica': 50}
     """
-    if splits is None:
-        splits = source.given
+    splits = source.given if splits is None else splits
+    splits = None if splits is None else {part: splits[part] for part in PARTS if part in splits}
     counts = classes.counts(source, splits)
     seen = [Seen(finding) for finding in classes.findings(counts)]
     looked = _LOOKS[source.schema.inputs](source, samples_of(source, splits), progress)
