@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import torchwork
 from data.local_server import cut, error, good, serving
 from data.official_files import (
     CIFAR10_FILES,
@@ -21,6 +22,7 @@ from data.official_files import (
     mnist_contents,
     place,
 )
+from torchwork import config
 from torchwork.data import cifar, mnist, split
 from torchwork.data.official import Published
 from torchwork.data.source import open_source
@@ -254,3 +256,22 @@ def test_cifar_is_fetched_as_one_archive_that_breaks_off(tmp_path, monkeypatch, 
         source = open_source({"name": "CIFAR10", "root": str(tmp_path), "download": True, "url": url + name})
     assert len(source) == 24
     assert [ranges for _, ranges, _ in asked] == [None, "bytes=5000-"]
+
+
+def test_a_run_on_planted_cifar_records_has_the_official_classes_and_split(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    records = cifar_records(CIFAR10_FILES, (10,), count=40)
+    for record in records.values():  # what class it is can be seen from the red of the first row
+        record[:, 1:33] = record[:, :1] * 25
+    place(tmp_path, {"cifar-10-binary.tar.gz": as_archive(records, "cifar-10-batches-bin")})
+    job = {
+        "data": {"source": {"name": "CIFAR10", "root": "."}, "split": {"val": 0.2}, "batch_size": 20},
+        "model": {"name": "MLP", "hidden": [16]},
+        "optimizer": {"name": "Adam", "lr": 0.01},
+        "train": {"epochs": 2, "threads": 1},
+    }
+    assert "other-checksum" in {finding.code for finding in torchwork.check(config.load(job)).findings}
+    run = torchwork.train(job)
+    assert tuple(run.data["classes"]) == TEN
+    assert run.data["num_samples"] == {"train": 160, "val": 40, "test": 40}
+    assert run.data["input_shape"] == [3, 32, 32]
