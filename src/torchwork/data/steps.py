@@ -43,7 +43,7 @@ class Resize:
     """Scale images: an int sets the shorter side and keeps the proportions, ``[h, w]`` is exact.
 
     As torchvision's ``Resize``: the longer side becomes ``int(size * longer / shorter)``; bilinear and bicubic are
-    antialiased. It equals Pillow's within one level.
+    antialiased. Bilinear equals Pillow's within one level.
 
     Args:
         size: The shorter side, or [height, width].
