@@ -16,10 +16,12 @@ from torchwork.data.concatenate import Concatenate
 from torchwork.data.decoding import FileImages
 from torchwork.data.fingerprint import fingerprints
 from torchwork.data.images import ImageFolder
+from torchwork.data.loader import Loader
 from torchwork.data.memory import InMemory, Rows, Texts
 from torchwork.data.source import open_source
 from torchwork.data.split import split
 from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
 from torchwork.types import Fault, InputError, Schema
 
 IRIS = {"name": "Iris"}
@@ -237,6 +239,22 @@ def test_composed_image_files_can_be_decoded_one_by_one(make_folder):
         assert torch.equal(some.decode(place), images[place])
     assert targets.tolist() == ["cat", "cat", "cow"]
     assert [some.name(place) for place in range(2)] == ["1/cat/001.png", "0/cat/000.png"]
+
+
+def test_a_loader_gives_the_bytes_of_the_plain_source(make_folder):
+    folder = {"name": "ImageFolder", "root": str(make_folder({"cat": 6, "dog": 6}))}
+    ways = [folder, {"name": "Subset", "source": folder, "fraction": 1.0}, {"name": "Concatenate", "sources": [folder]}]
+    batches = []
+    for spec in ways:
+        source = open_source(spec)
+        pipeline = Pipeline([{"name": "Resize", "size": 8}], source.schema)
+        target = Target.fit(source.schema, source.targets, {"train": np.arange(12)}, source.name)
+        loader = Loader(source, np.arange(12), pipeline=pipeline, target=target, batch_size=5, shuffle=True)
+        batches.append([(batch.inputs, batch.target) for batch in loader.batches(1)])
+    for others in batches[1:]:
+        for one, other in zip(batches[0], others, strict=True):
+            assert torch.equal(one[0], other[0])
+            assert torch.equal(one[1], other[1])
 
 
 def test_samples_in_memory_and_mixed_ones_are_no_files(make_folder):

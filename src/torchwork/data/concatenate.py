@@ -59,7 +59,8 @@ class Concatenate:
         files = [source for source in self.sources if isinstance(source, FileImages)]
         if len(files) == len(self.sources) and len({source.mode for source in files}) == 1:
             self.sizes, self.mode = np.concatenate([source.sizes for source in files]), files[0].mode
-            self.reading = "; ".join(source.reading for source in files)
+            each = (f"{source.reading} for {len(source)}" for source in files)
+            self.reading = files[0].reading if len({s.reading for s in files}) == 1 else "; ".join(each)
             self.decode = self._decode
 
     def __len__(self) -> int:
