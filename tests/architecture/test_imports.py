@@ -36,7 +36,7 @@ ALLOWED = {
     },
     "scipy": {"torchwork.data.sound.decode"},
     "soundfile": {"torchwork.data.sound.decode"},
-    "pandas": {"torchwork.data", "torchwork.cli.look"},
+    "pandas": {"torchwork.data", "torchwork.cli.look", "torchwork.cli.look_texts"},
     "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.cli.look"},
     "simplejpeg": {"torchwork.data"},
     "matplotlib": {"torchwork.report.plots", "torchwork.report.drawings", "torchwork.inspection.lettering"},
