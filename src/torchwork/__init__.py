@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torchwork.folds import Folds, train_folds
     from torchwork.loaded import Run, load
     from torchwork.plan import Plan, check
     from torchwork.run import evaluate, resume, train
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "Batch": "torchwork.types",
     "Finding": "torchwork.types",
+    "Folds": "torchwork.folds",
     "InputError": "torchwork.types",
     "Plan": "torchwork.plan",
     "Run": "torchwork.loaded",
@@ -34,11 +36,13 @@ _PLACES = {
     "load": "torchwork.loaded",
     "resume": "torchwork.run",
     "train": "torchwork.run",
+    "train_folds": "torchwork.folds",
 }
 
 __all__ = [
     "Batch",
     "Finding",
+    "Folds",
     "InputError",
     "Plan",
     "Run",
@@ -49,6 +53,7 @@ __all__ = [
     "load",
     "resume",
     "train",
+    "train_folds",
 ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from torchwork import rundir
 from torchwork.config import Config
+from torchwork.config.sections import SplitConfig
 from torchwork.data import leaks, manifest, split
 from torchwork.data.fingerprint import fingerprints
 from torchwork.types import Finding, InputError, Source
@@ -59,7 +60,7 @@ def share_out(config: Config, source: Source, kept: np.ndarray | None = None) ->
 
 def as_begun(config: Config, directory: Path) -> Config:
     """Return the config of a run that goes on: its split is the one that it wrote down when it began."""
-    said = config.data.split.model_copy(update={"by": "manifest", "file": str(directory / rundir.SPLIT)})
+    said = SplitConfig(by="manifest", file=str(directory / rundir.SPLIT))
     clean = config.data.clean.model_copy(update={"duplicates": "ignore", "outliers": "ignore"})
     return config.model_copy(update={"data": config.data.model_copy(update={"split": said, "clean": clean})})
 

@@ -29,6 +29,8 @@ SAMPLES = "samples"
 ARRAYS = "arrays"
 METRICS = "metrics.json"
 LOOKS = "looks.csv"
+FOLDS = "folds.json"
+FOLDS_TABLE = "folds.csv"
 REPORT = "report.html"
 PLOTS = "plots"
 MODEL_SUMMARY = "model.json"
@@ -45,6 +47,15 @@ def predictions(split: str) -> str:
 
 def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
     """Make and return a new run directory: ``out``, or the next free number in ``runs/<name>``.
+
+    Raises:
+        InputError: as `new_folder`.
+    """
+    return new_folder(out, name, root, below=(CHECKPOINTS, SAMPLES, ARRAYS, PLOTS))
+
+
+def new_folder(out: Path | None, name: str, root: Path = Path("runs"), below: Sequence[str] = ()) -> Path:
+    """Make and return a folder, ``out`` or the next free number in ``runs/<name>``, with empty folders ``below``.
 
     Raises:
         InputError: the place is taken by another run or by files, or cannot be written.
@@ -64,7 +75,7 @@ def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
         probe = directory / ".writable"
         probe.touch()
         probe.unlink()
-        for folder in (CHECKPOINTS, SAMPLES, ARRAYS, PLOTS):
+        for folder in below:
             (directory / folder).mkdir()
     except OSError as error:
         place = out if out is not None else root / name

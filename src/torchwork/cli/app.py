@@ -64,6 +64,13 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run directory; else runs/<name>/<number>.")
     ] = None,
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", metavar="K", help="Take this fold for val, of --folds, else data.split.folds."),
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option("--folds", metavar="N", help="Train on all N folds, a run each; give mean and spread.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
@@ -71,12 +78,17 @@ def train(
         from torchwork.config import load
 
         settings = load(config, overrides or ())
+        from torchwork import folds as cross
         from torchwork import run
         from torchwork.cli.progress import make_progress
-        from torchwork.cli.results import print_results
+        from torchwork.cli.results import print_folds, print_results
 
-        done = run.train(settings, out=out, progress=make_progress(quiet))
-        print_results(done.path, quiet)
+        progress = make_progress(quiet)
+        if folds is not None and fold is None:
+            print_folds(cross.train_folds(settings, folds, out=out, progress=progress), quiet)
+            return
+        settings = settings if fold is None else cross.of_fold(settings, fold, folds)
+        print_results(run.train(settings, out=out, progress=progress).path, quiet)
 
 
 @app.command()

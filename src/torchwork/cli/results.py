@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torchwork import rundir
 from torchwork.cli import layout
+
+if TYPE_CHECKING:
+    from torchwork.folds import Folds
 
 
 def print_results(run: Path, quiet: bool = False) -> None:
@@ -22,6 +26,23 @@ def print_results(run: Path, quiet: bool = False) -> None:
         _print_looks(run)
     print(f"\nreport   {run / rundir.REPORT}")
     print(f"predict  torchwork predict {run} FILES...")
+
+
+def print_folds(folds: Folds, quiet: bool = False) -> None:
+    """Print mean and standard deviation of each figure over the folds; those of a single class are left out."""
+    if quiet:
+        print(folds.path)
+        return
+    splits = list(dict.fromkeys(figure.split for figure in folds.figures))
+    said = {
+        (figure.metric, figure.split): f"{_figure(figure.mean)} ± {_figure(figure.std)}" for figure in folds.figures
+    }
+    names = [name for name in dict.fromkeys(figure.metric for figure in folds.figures) if "/" not in name]
+    layout.title(f"mean ± standard deviation of {len(folds.runs)} folds")
+    layout.table(
+        ["", *splits], [[name, *(said.get((name, split), "") for split in splits)] for name in names], right=splits
+    )
+    print(f"\nfigures  {folds.path / rundir.FOLDS_TABLE}")
 
 
 def print_evaluation(run: Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
