@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from torchwork.data import missing
+from torchwork.data.audit.classes import counts
 from torchwork.data.columns import kind_of
+from torchwork.data.source import open_source
 from torchwork.data.table import Table, read_rows
 from torchwork.types import Fault, InputError, Schema
 
@@ -239,3 +242,23 @@ def test_a_text_in_a_row_to_predict_is_named_with_its_cell(tmp_path: Path) -> No
     empty = pd.DataFrame({"size": [None, None], "rooms": [1, 2]}, dtype=object).astype({"rooms": int})
     with pytest.raises(InputError, match="2 cells are empty"):
         read_rows({"a.csv": empty}, schema, ("rooms",))
+
+
+def test_rows_without_a_target_stay_without_one_however_sources_are_composed(tmp_path: Path) -> None:
+    rows = "".join(f"{row},{'' if row in (2, 7) else 'ab'[row % 2]}\n" for row in range(10))
+    spec = {"name": "Table", "path": _write(tmp_path, f"x,y\n{rows}"), "target": "y"}
+    composed = {
+        "Concatenate": {"sources": [spec, spec]},
+        "Subset": {"source": spec, "indices": [7, 0, 2, 1]},
+        "CapPerClass": {"source": spec, "count": 2},
+        "Relabel": {"source": spec, "mapping": {"a": "c", "b": "d"}},
+    }
+    for name, options in composed.items():
+        source = open_source({"name": name, **options})
+        assert source.targets is not None
+        lacking = np.flatnonzero(missing.absent(source.targets)).tolist()
+        assert len(lacking) == (4 if name == "Concatenate" else 2)
+        assert sorted(fault.index for fault in source.faults if fault.code == "missing-target") == lacking
+        names = {str(target) for target in source.targets.tolist()}
+        assert names == ({"c", "d", "None"} if name == "Relabel" else {"a", "b", "None"})
+        assert set(counts(source, None)["all"]) == names - {"None"}

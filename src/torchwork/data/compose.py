@@ -15,6 +15,7 @@ from torchwork import catalog, rng
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.decoding import FileImages
 from torchwork.data.fingerprint import fingerprints
+from torchwork.data.missing import absent
 from torchwork.data.source import open_source
 from torchwork.data.target import sorted_names
 from torchwork.data.wording import counted, named
@@ -122,7 +123,8 @@ class Subset(Picked):
 class CapPerClass(Picked):
     """At most so many samples of each class; of each class and split, where the data come with splits.
 
-    Which ones is drawn by sample: with a larger count those of a smaller one stay.
+    Which ones is drawn by sample: with a larger count those of a smaller one stay. Rows without a target all stay:
+    ``data.clean`` says what becomes of them.
 
     Args:
         source: The whole: a source with its options.
@@ -148,7 +150,7 @@ class CapPerClass(Picked):
         for part in _parts(whole):
             mine = part[np.lexsort((drawn[part], code[part]))]
             rank = np.arange(len(mine)) - np.searchsorted(code[mine], code[mine])
-            kept.append(mine[rank < count])
+            kept.append(mine[(rank < count) | absent(names[mine])])
         super().__init__(whole, np.sort(np.concatenate(kept)))
 
 
@@ -188,9 +190,12 @@ class Relabel(Picked):
             message = f"one class is left: {', '.join(classes) or 'none'}"
             raise InputError(Finding("one-class", "error", "mapping", message, "a classifier needs two"))
         place = {name: classes.index(new_of[name]) if name in new_of else -1 for name in old}
-        targets = np.array([place[name] for name in names.tolist()], np.int64)
-        schema = replace(whole.schema, classes=classes)
-        super().__init__(whole, np.flatnonzero(targets >= 0), targets, schema)
+        missing = absent(names)
+        targets = np.array([place.get(name, -1) for name in names.tolist()], np.int64)
+        kept, schema = np.flatnonzero((targets >= 0) | missing), replace(whole.schema, classes=classes)
+        if missing.any():  # no whole number says that there is no target: names do, and None, the last, which is -1
+            targets = np.array([*classes, None], object)[targets]
+        super().__init__(whole, kept, targets, schema)
 
 
 def opened(spec: Any, where: str) -> Source:
@@ -208,14 +213,14 @@ def opened(spec: Any, where: str) -> Source:
 
 
 def class_names(source: Source) -> np.ndarray:
-    """Return the name of each sample's class, object [N].
+    """Return the name of each sample's class, object [N], None where its target is missing.
 
     Raises:
         InputError: a label beyond the classes.
     """
     targets, classes = np.asarray(source.targets), source.schema.classes
     if classes is None or not np.issubdtype(targets.dtype, np.integer):
-        return np.array([str(value) for value in targets.tolist()], object)
+        return np.array([None if value is None else str(value) for value in targets.tolist()], object)
     bad = np.flatnonzero((targets < 0) | (targets >= len(classes)))
     if len(bad):
         message = f"{counted(len(bad), 'label is', 'labels are')} out of range: "

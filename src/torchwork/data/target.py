@@ -222,12 +222,12 @@ def _class_name(value: Any, places: tuple[str, ...] | None) -> str:
 
 
 def sorted_names(values: np.ndarray) -> tuple[str, ...]:
-    """Return the distinct class names of raw targets [N], sorted: whole numbers as numbers.
+    """Return the distinct class names of raw targets [N], sorted: whole numbers as numbers. None, no target, is none.
 
     >>> sorted_names(np.array([10, 9, 10]))
     ('9', '10')
     """
-    distinct = list(dict.fromkeys(values.tolist()))
+    distinct = [value for value in dict.fromkeys(values.tolist()) if value is not None]
     alike = len({type(value) for value in distinct}) == 1
     return tuple(str(value) for value in sorted(distinct, key=None if alike else str))
 

@@ -23,7 +23,10 @@ Counts = dict[str, dict[str, int]]
 
 
 def counts(source: Source, splits: Mapping[str, np.ndarray] | None) -> Counts:
-    """Return the samples of each class by split, the classes in their own order; {} where targets are no classes."""
+    """Return the samples of each class by split, the classes in their own order; {} where targets are no classes.
+
+    A sample without a target belongs to none.
+    """
     if source.targets is None or source.schema.target != "class":
         return {}
     names = [str(name) for name in source.targets.tolist()]
@@ -33,7 +36,7 @@ def counts(source: Source, splits: Mapping[str, np.ndarray] | None) -> Counts:
     order = listed or sorted_names(source.targets)
     found = {}
     for part, ids in (splits or {WHOLE: np.arange(len(source))}).items():
-        counted = Counter(names[index] for index in ids.tolist())
+        counted = Counter(names[index] for index in ids.tolist() if source.targets[index] is not None)
         found[part] = {name: counted[name] for name in dict.fromkeys([*order, *counted])}
     return found
 
