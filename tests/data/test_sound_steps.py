@@ -159,15 +159,16 @@ def test_a_recording_gives_the_same_bytes_in_any_company_and_on_any_number_of_th
         torch.set_num_threads(threads)
 
 
-def test_short_recordings_end_in_zeros_and_long_ones_lose_their_end(spoken: AudioFolder) -> None:
+@pytest.mark.parametrize("means", [True, False])
+def test_short_recordings_are_padded_and_long_ones_lose_their_end(spoken: AudioFolder, means: bool) -> None:
     sounds = spoken.read(np.arange(10), epoch=1)[0]
-    free, fixed = LogMelSpectrogram(n_mels=24), LogMelSpectrogram(n_mels=24, frames=30)
+    free, fixed = (LogMelSpectrogram(n_mels=24, frames=frames, remove_band_means=means) for frames in (None, 30))
     for sound in sounds:
         bands, cut = free(sound, RATE), fixed(sound, RATE)
         frames = bands.shape[2]
         assert frames == 1 + len(sound) // 80 == free.num_frames(len(sound), RATE)
         assert cut[..., :frames].equal(bands[..., :30])
-        assert not cut[..., frames:].any()
+        assert bool((cut[..., frames:] == (0 if means else bands.min())).all())
 
 
 def test_the_frames_leave_95_percent_of_the_training_recordings_whole(spoken: AudioFolder) -> None:

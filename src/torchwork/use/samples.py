@@ -72,6 +72,12 @@ def _open_array(array: np.ndarray, facts: Mapping[str, Any], source_spec: Mappin
             raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
         schema = Schema("table", None, numbers=tuple(facts["numbers"]))
         return Rows(np.asarray(array, np.float64), np.empty((len(array), 0), object), None, schema)
+    if facts["inputs"] == "audio":
+        if array.ndim != 2 or array.dtype.kind != "f":
+            message = f"got {array.dtype} {list(array.shape)}"
+            fix = f"give floats [N, n] at {facts['sample_rate']:,} samples a second, or WAV, FLAC or OGG files"
+            raise InputError(Finding("wrong-inputs", "error", "inputs", message, fix))
+        return InMemory(torch.from_numpy(array.astype(np.float32)), None, Schema("audio", None))
     # whole numbers stay whole where those of training did, as a user's data set gives them: places in a vocabulary
     whole = bool(source_spec.get("whole", False)) or source_spec["name"] != "Arrays"
     tensor, is_image = as_inputs(array, whole=whole)

@@ -77,9 +77,10 @@ class LogMelSpectrogram:
     ``X`` is ``torch.stft`` with a periodic Hann window of ``n_fft`` samples, centred, zeros beyond both ends; ``P``
     the mel filters times ``|X|²``; ``S = 10 log10(max(P, 1e-10))``, and what lies more than ``top_db`` below the
     recording's maximum is raised to that. With ``remove_band_means`` the mean of each band over the recording's frames
-    is subtracted: what a microphone or a room adds to all frames alike is gone, and so is the loudness. Then
-    recordings with fewer frames are padded at the end with zeros, longer ones lose their end. Computed in float64, a
-    recording at a time, and given as float32.
+    is subtracted: what a voice, a microphone or a room adds to all frames alike is gone, and so is the loudness (of
+    sounds that do not change over time, nearly everything). Then recordings with fewer frames are padded at the end,
+    with 0 or, where the means stay, with the recording's least value; longer ones lose their end. Computed in float64,
+    a recording at a time, and given as float32.
 
     Args:
         n_mels: Bands.
@@ -89,7 +90,7 @@ class LogMelSpectrogram:
         f_max: Where the highest band ends; null: half the sample rate.
         frames: The frames of every spectrogram; null: as many as leave 95% of the training recordings whole.
         top_db: The range from the loudest to the quietest, in decibels.
-        remove_band_means: Subtract the mean of each band over the recording.
+        remove_band_means: Subtract the mean of each band over the recording; false for sounds that stay as they are.
         mel_scale: htk or slaney; see ``mel_of``.
 
     >>> LogMelSpectrogram(n_mels=20, frames=50)(torch.ones(4000), sample_rate=8000).shape
@@ -132,7 +133,8 @@ class LogMelSpectrogram:
         """
         bands = self._bands(samples, sample_rate)
         if self.frames is not None:
-            bands = torch.nn.functional.pad(bands, [0, self.frames - bands.shape[1]])
+            least = 0.0 if self.remove_band_means else float(bands.min())
+            bands = torch.nn.functional.pad(bands, [0, self.frames - bands.shape[1]], value=least)
         return bands.float()[None]
 
     def num_frames(self, length: int, sample_rate: int) -> int:
