@@ -136,7 +136,7 @@ def _once_more(data: bytes, found: Layout, options: dict[str, object], said: str
                 said = str(error)
     if "subsampling" in said:  # Pillow reads it, though it says nothing of damage
         return _pillow(data, found)
-    if "remature end" in said:
+    if "remature end" in said or "found marker 0xd9" in said:
         raise UnreadableError("cut off: its pixels are not all there", "truncated")
     raise UnreadableError(f"damaged: {said}")
 
@@ -160,25 +160,27 @@ def _pillow(data: bytes, found: Layout) -> np.ndarray:
 def _check_scans(data: bytes, found: Layout) -> None:
     """Refuse a file whose scans do not bring every coefficient to its last bit: libjpeg would fill in what is missing.
 
-    A scan of a progressive file brings a band of coefficients of some components down to bit ``low``; a scan of a
-    sequential one brings all of them.
+    A scan of a progressive file brings a band of coefficients of some components from bit ``high`` down to bit ``low``
+    (T.81, G.1.1.1.2); a scan of a sequential one brings all of them.
     """
     lowest = {component: [16] * 64 for component in found.components}
-    at, scans = found.scan, 0
+    at = found.scan
+    if data.count(b"\xff\xda", at) > _MOST_SCANS:
+        raise UnreadableError(f"it has more than {_MOST_SCANS} scans, each of which may take as long", "bomb")
     while at >= 0:
-        scans += 1
-        if scans > _MOST_SCANS:
-            raise UnreadableError(f"it has more than {_MOST_SCANS} scans, each of which may take as long", "bomb")
         try:
             count = data[at + 4]
-            first, last, low = data[at + 5 + 2 * count], data[at + 6 + 2 * count], data[at + 7 + 2 * count] & 15
-        except IndexError:
-            break
+            first, last, bits = data[at + 5 + 2 * count : at + 8 + 2 * count]
+        except (IndexError, ValueError):
+            raise UnreadableError("it ends within the header of a scan", "truncated") from None
+        high, low = bits >> 4, bits & 15
         if found.kind not in _PROGRESSIVE:
-            first, last, low = 0, 63, 0
+            first, last, high, low = 0, 63, 0, 0
         for component in data[at + 5 : at + 5 + 2 * count : 2]:
-            if component in lowest and first <= last < 64:
-                lowest[component][first : last + 1] = [low] * (last + 1 - first)
+            band = lowest.get(component, [])[first : last + 1]
+            if high and band.count(high) < len(band):
+                raise UnreadableError("cut off: one of its scans is not there", "truncated")
+            lowest.get(component, [])[first : last + 1] = [low] * len(band)
         at = data.find(b"\xff\xda", at + 2)
-    if any(max(bits) > 0 for bits in lowest.values()):
+    if any(max(band) > 0 for band in lowest.values()):
         raise UnreadableError("cut off: some of its scans are not there", "truncated")
