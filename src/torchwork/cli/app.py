@@ -149,7 +149,7 @@ def inspect(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Look at every sample of a data set: damage, copies, leaks, odd ones. Ends with 2 where training would refuse."""
+    """Look at every sample: damage, copies, leaks, odd ones."""
     with reporting():
         from torchwork.cli import inspection
 
