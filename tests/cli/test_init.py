@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
+from data.official_files import CIFAR10_FILES, as_archive, cifar_records, place
 from torchwork import config
 
 RNG = np.random.default_rng(0)
@@ -121,6 +122,11 @@ def idx_files(here: Path) -> Path:
     return here / "mnist"
 
 
+def cifar_archive(here: Path) -> Path:
+    place(here / "c", {"cifar-10-binary.tar.gz": as_archive(cifar_records(CIFAR10_FILES, (10,), 40), "cifar")})
+    return here / "c"
+
+
 def labelled_lines(here: Path) -> Path:
     said = {"ham": 'ok "see you" then at %d', "spam": "call 0%d now & win £100"}
     lines = [f"{label}\t{text % number}" for number in range(60) for label, text in said.items()]
@@ -180,6 +186,7 @@ SETS = {
     arrays: ({"name": "Arrays", "inputs": "images", "target": "label"}, {"by": "stratified"}, ["300 images"]),
     float_arrays: ({"name": "Arrays"}, {"val": 0.15, "by": "given"}, ["to predict y"]),
     idx_files: ({"name": "Arrays"}, {"val": 0.15, "by": "given"}, ["80 images of 28 × 28, 3 classes: 0, 1, 2"]),
+    cifar_archive: ({"name": "CIFAR10"}, {"val": 0.15, "by": "given"}, ["240 images of 32 × 32, 10 classes: airplane"]),
     labelled_lines: (
         {"name": "TextCSV", "text_column": "1", "target_column": "0", "header": False},
         {"by": "stratified"},

@@ -25,6 +25,10 @@ _TARGETS = (
 )
 _SPLITS = ("split", "set", "subset", "partition", "part", "fold", "usage")
 _TABLES = (".csv", ".tsv")
+_CIFAR = {
+    "CIFAR10": ("cifar-10-binary.tar.gz", "data_batch_1.bin"),
+    "CIFAR100": ("cifar-100-binary.tar.gz", "train.bin"),
+}
 _LOOKED_AT = 2000  # files of a folder, cells of a column: enough to tell what it is
 
 
@@ -44,6 +48,9 @@ def look(path: Path) -> Found:
     """
     if not path.exists():
         raise _wrong(path, "is not there", "give a folder, a CSV file, an .npz file or IDX files")
+    cifar = _look_for_cifar(path)
+    if cifar is not None:
+        return cifar
     if path.is_dir():
         return _look_into(path)
     if _is_table(path) or (path.suffix == ".txt" and look_texts.text_column(path) is not None):
@@ -147,6 +154,15 @@ def _all_grey(files: list[Path]) -> bool:
         except (OSError, UnidentifiedImageError):  # the source will name it
             continue
     return bool(modes) and all(mode in ("1", "L", "LA", "I", "F") or mode.startswith("I;16") for mode in modes)
+
+
+def _look_for_cifar(path: Path) -> Found | None:
+    """Return the source of CIFAR's binary files, by the folder that holds them or by one of them."""
+    folder = path if path.is_dir() else path.parent
+    for name, files in _CIFAR.items():
+        if path.name in files or any((folder / file).is_file() for file in files if path.is_dir()):
+            return Found({"name": name, "root": str(folder)})
+    return None
 
 
 def _look_at_idx(folder: Path) -> Found:

@@ -159,7 +159,8 @@ def _title(path: Path, found: Found, source: Source, facts: _Facts) -> list[str]
         what += f" of {facts.size[0]} × {facts.size[1]}" if facts.size else " of different sizes"
     assert source.targets is not None
     if source.schema.target == "class":
-        names = sorted({str(name) for name in source.targets.tolist() if name is not None})
+        found_names = sorted({str(name) for name in source.targets.tolist() if name is not None})
+        names = source.schema.classes or found_names
         what += f", {len(names)} classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
     else:
         what += f", to predict {', '.join(source.schema.target_names)}"
