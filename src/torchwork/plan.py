@@ -12,6 +12,7 @@ import torch
 from torchwork import assembly
 from torchwork.assembly import Parts
 from torchwork.config import Config
+from torchwork.data import split
 from torchwork.models import start, summary
 from torchwork.training import device as devices
 from torchwork.training.evaluate import OneBatch, evaluate
@@ -30,6 +31,7 @@ class Plan:
     """
 
     splits: dict[str, int]
+    split: str
     class_counts: dict[str, dict[str, int]]
     input_shape: tuple[int, ...]
     batch_shape: tuple[int, ...]
@@ -83,6 +85,7 @@ def _describe(parts: Parts) -> Plan:
     optimizers = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
     return Plan(
         splits=facts["num_samples"],
+        split=split.told(parts.data.shared.by, config.data.split.model_dump()),
         class_counts=facts["class_counts"],
         input_shape=parts.data.input_shape,
         batch_shape=(len(batch.target), *parts.data.input_shape),

@@ -17,6 +17,7 @@ def print_plan(plan: Plan) -> None:
     """Print the data, the way to a batch, the model, the training and the warnings of a plan."""
     layout.title("data")
     _print_splits(plan)
+    print(f"split {plan.split}")
     layout.title("from a sample to a batch")
     facts = [
         ["transform", " → ".join(plan.transform) or "nothing"],

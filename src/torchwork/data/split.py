@@ -112,6 +112,29 @@ def default_by(source: Source) -> str:
     return "given" if source.given is not None else "stratified" if source.schema.target == "class" else "random"
 
 
+_MOVES = "samples change sides when data are added (by: hash keeps them)"
+_TOLD = {
+    "random": f"random: exact counts; {_MOVES}",
+    "stratified": f"stratified: exact counts of every class; {_MOVES}",
+    "grouped": f"grouped by {{group}}: groups stay whole; {_MOVES}",
+    "time": "by {time}: the earliest train, the latest test",
+    "hash": "by hash: samples keep their sides when data are added; the fractions hold roughly",
+    "given": "as the data come",
+    "manifest": "as in {file}",
+}
+
+
+def told(by: str, spec: Mapping[str, Any]) -> str:
+    """Return in a line how samples are shared out, and what that is worth.
+
+    >>> told("time", {"time": "date"})
+    'by date: the earliest train, the latest test'
+    """
+    group = spec.get("group") or spec.get("pattern")
+    line = _TOLD[by].format(group=group, time=spec.get("time"), file=spec.get("file"))
+    return f"{line}; val is fold {spec.get('fold') or 1} of {spec['folds']}" if spec.get("folds") else line
+
+
 def _check(source: Source, spec: Mapping[str, Any], shares: Mapping[str, float], by: str, where: str) -> None:
     findings = [
         Finding("negative-fraction", "error", f"{where}.{part}", f"got {share}", "expected 0 to 1")
