@@ -17,6 +17,7 @@ from PIL import Image
 from torchwork.data.audio import AudioFolder
 from torchwork.data.audit import classes, duplicates, leniently, spread, texts, told
 from torchwork.data.audit.records import Audit, Seen
+from torchwork.data.audit.quick import quick
 from torchwork.data.audit.sounds import clipped
 from torchwork.data.audit.whole import audit, samples_of
 from torchwork.data.builtin import Diabetes, Iris
@@ -143,6 +144,14 @@ def test_alike_texts_are_those_with_equal_words_and_other_letters(written: list[
     }
     whole = [group for group in duplicates.connected(pairs) if len({written[place] for place in group}) > 1]
     assert sorted(texts.alike(written)) == sorted(whole)
+
+
+def test_before_training_texts_are_looked_at_as_they_are():
+    labels = np.array(["ham", "spam"] * 24, object)
+    splits = {"train": np.arange(40), "test": np.arange(40, 48)}
+    texts = [*WORDS[:40], "hello you", *WORDS[41:]]
+    found = {finding.code for finding in quick(Texts(texts, labels, Schema("text", "class")), splits)}
+    assert found == {"rare-class", "two-labels", "near-two-labels", "near-duplicates-across-splits"}
 
 
 # --- sounds -----------------------------------------------------------------------------------------------------------

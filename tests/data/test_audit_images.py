@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.planted import ODD, READABLE, plant
 from torchwork.data import decode
 from torchwork.data.arrays import Arrays
 from torchwork.data.audit import perceptual
@@ -26,6 +27,7 @@ from torchwork.data.memory import InMemory
 from torchwork.types import Schema
 
 Make = Callable[..., Path]
+FATES = ("truncated", "zero-byte", "bomb", "not-an-image", "unreadable", "missing")
 MIRRORED = Image.Transpose.FLIP_LEFT_RIGHT
 
 
@@ -151,6 +153,28 @@ def test_what_is_wrong_with_files_is_told_and_nothing_is_raised(make_folder: Mak
         (finding.severity for finding in found.findings), key=["error", "warning", "info"].index
     )
     assert "1 sample cannot be used (truncated): cat/cut.jpg" in of(found, "truncated").finding.message
+
+
+def test_every_planted_file_meets_its_fate(tmp_path: Path):
+    planted = plant(tmp_path / "corpus")
+    source = ImageFolder(str(tmp_path / "corpus"))
+    found = audit(source)
+    told: dict[Path, set[str]] = {Path(path): set() for path in source.paths}
+    for seen in found.seen:
+        for place in (place for group in seen.groups for place in group):
+            told[Path(source.paths[place])].add(seen.finding.code)
+    wrong = {
+        f"{file.path.name}: {sorted(told[file.path])}"
+        for file in planted
+        if (file.fate if file.fate != READABLE else None) not in (told[file.path] & set(FATES) or {None})
+    }
+    assert not wrong
+    named = {file.kind for file in planted if "mislabelled" in told[file.path]}
+    assert named == {kind for kind in ODD if " named " in kind} | {"other ending"}
+    odd = {file.kind for file in planted if "odd-modes" in told[file.path]}
+    assert {"cmyk jpeg", "ycck jpeg", "palette png", "16-bit grey png", "16-bit colour png", "1-bit png"} <= odd
+    assert not {"plain jpeg", "plain png", "bmp", "webp", "progressive jpeg"} & odd
+    assert not {"duplicates", "near-duplicates"} & codes(found)
 
 
 def test_the_same_content_is_told_by_group_label_and_split(make_folder: Make):

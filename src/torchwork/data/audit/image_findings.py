@@ -15,7 +15,7 @@ from torchwork.data.wording import counted, named
 from torchwork.types import Finding, Severity
 
 _WHERE = "data.source"
-_MOST = 0.9  # so many of a kind are the rule, and the others odd
+_MOST = 0.9  # so many of one size are the rule, and the others odd
 
 Name = Callable[[int], str]
 
@@ -86,7 +86,7 @@ def _modes(found: Pictures, name: Name) -> list[Seen]:
     if count == len(found.readable):
         return []
     fix = "all are brought to one kind of pixels when they are read"
-    if count < _MOST * len(found.readable):
+    if 2 * count < len(found.readable):
         told = ", ".join(f"{mode} {number}" for mode, number in modes.most_common())
         return [Seen(Finding("odd-modes", "info", _WHERE, f"the images are of several kinds of pixels: {told}", fix))]
     odd = found.readable[found.modes[found.readable] != usual]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from torchwork.data.audit import classes, duplicates, pictures, texts
-from torchwork.data.audit.whole import Splits, near_images, samples_of
-from torchwork.data.fingerprint import fingerprints
+from torchwork.data.audit.whole import Splits, exact, near_images, samples_of
 from torchwork.types import Finding, Source
 
 # To compare so many images takes about a second; more is left to an audit.
@@ -34,7 +33,7 @@ def quick(source: Source, splits: Splits | None = None) -> list[Finding]:
     if kind == "image" and len(source) <= _MOST_IMAGES:
         known = pictures.remembered_pictures(source)
         if known is not None:
-            groups = duplicates.same(fingerprints(source, np.arange(len(source))))
+            groups = exact(source, known.faults)
             seen = duplicates.exact(groups, samples) + near_images(known, groups, samples)
             found += [one.finding for one in seen]
     elif kind == "text" and len(source) <= _MOST_TEXTS:

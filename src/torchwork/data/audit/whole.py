@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from torchwork.data.audit import classes, duplicates, image_findings, means, perceptual, texts
 from torchwork.data.audit.histograms import by_class, of_numbers
 from torchwork.data.audit.pictures import Pictures, pictures
-from torchwork.data.audit.records import Audit, Column, Histogram, Seen
+from torchwork.data.audit.records import Audit, Column, Groups, Histogram, Seen
 from torchwork.data.fingerprint import fingerprints
 from torchwork.data.split import PARTS
 from torchwork.data.wording import counted, named
@@ -93,13 +93,13 @@ def _images(source: Source, samples: duplicates.Samples, progress: Progress | No
     found = pictures(source, _stage(progress, "decoding", total))
     seen = faults(source, found.faults)
     seen += image_findings.findings(found, source.name, getattr(source, "paths", None))
-    groups = _exact(source)
+    groups = exact(source, found.faults)
     seen += duplicates.exact(groups, samples) + near_images(found, groups, samples, progress)
     return _Looked(seen, means.means(source, found, samples.labels))
 
 
 def near_images(
-    found: Pictures, groups: tuple[tuple[int, ...], ...], samples: duplicates.Samples, progress: Progress | None = None
+    found: Pictures, groups: Groups, samples: duplicates.Samples, progress: Progress | None = None
 ) -> list[Seen]:
     """Return what is to be said of images that look the same, of each group of equal content the first."""
     repeated = {place for group in groups for place in group[1:]}
@@ -129,7 +129,7 @@ def _sounds(source: Source, samples: duplicates.Samples, progress: Progress | No
 
     found = sounds.sounds(source, _stage(progress, "decoding", len(source)))
     seen = faults(source, found.faults) + sounds.findings(found, source.name)
-    seen += duplicates.exact(_exact(source), samples)
+    seen += duplicates.exact(exact(source, found.faults), samples)
     heard = found.seconds > 0
     labels = None if samples.labels is None else samples.labels[heard]
     return _Looked(seen, histograms=by_class(found.seconds[heard], labels, "length", "seconds"))
@@ -139,13 +139,13 @@ def _tables(source: Source, samples: duplicates.Samples, progress: Progress | No
     from torchwork.data.audit import tables
 
     seen = faults(source, {}) + tables.findings(source)
-    groups = _exact(source)
+    groups = exact(source)
     across = [one for one in duplicates.exact(groups, samples, "cells") if one.finding.code != "duplicates"]
     return _Looked(seen + across, columns=tables.columns(source))
 
 
 def _arrays(source: Source, samples: duplicates.Samples, progress: Progress | None) -> _Looked:
-    return _Looked(faults(source, {}) + duplicates.exact(_exact(source), samples))
+    return _Looked(faults(source, {}) + duplicates.exact(exact(source), samples))
 
 
 _LOOKS = {"image": _images, "text": _texts, "audio": _sounds, "table": _tables, "array": _arrays}
@@ -155,8 +155,10 @@ def _stage(progress: Progress | None, what: str, total: int) -> Callable[[int], 
     return None if progress is None else lambda done: progress(what, done, total)
 
 
-def _exact(source: Source) -> tuple[tuple[int, ...], ...]:
-    return duplicates.same(fingerprints(source, np.arange(len(source))))
+def exact(source: Source, without: Collection[int] = ()) -> Groups:
+    """Return the groups of samples of equal content, ``without`` those that cannot be read."""
+    keys = fingerprints(source, np.arange(len(source)))
+    return duplicates.same("" if place in without else key for place, key in enumerate(keys))
 
 
 def faults(source: Source, found: Mapping[int, tuple[str, str]]) -> list[Seen]:
