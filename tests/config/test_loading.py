@@ -322,3 +322,18 @@ def test_an_empty_clean_section_is_the_default_and_a_constant_needs_its_fill():
     assert list(mistakes(LEAST, "data.clean.fill=0")) == ["data.clean.fill"]
     assert config.load(LEAST, ["data.clean.missing=constant", "data.clean.fill=0"]).data.clean.fill == 0
     assert "'error' or 'drop'" in mistakes(LEAST, "data.clean.unreadable=dorp")["data.clean.unreadable"]
+
+
+def test_an_augmentation_among_the_transforms_and_the_other_way_round_are_sent_to_their_place():
+    data = {"source": "Digits", "transform": ["RandomCrop", {"name": "Compose", "transforms": ["MixUp", "Resiz"]}]}
+    assert mistakes(LEAST | {"data": data | {"augment": ["Resize", "RandomCorp"]}}) == {
+        "data.transform[0]": "RandomCrop changes samples at random; put it under data.augment",
+        "data.transform[1].transforms[0]": "MixUp changes samples at random; put it under data.augment",
+        "data.transform[1].transforms[1]": "there is no transform 'Resiz'; did you mean 'Resize'?",
+        "data.augment[0]": "Resize does the same to every sample; put it under data.transform",
+        "data.augment[1]": "there is no augment 'RandomCorp'; did you mean 'RandomCrop'?",
+    }
+    listed = {"source": "Digits", "transform": [{"name": "Compose", "transforms": ["ToTensor", {"name": "Normalize"}]}]}
+    assert config.load(LEAST | {"data": listed}).data.transform == [
+        {"name": "Compose", "transforms": [{"name": "ToTensor"}, {"name": "Normalize"}]}
+    ]

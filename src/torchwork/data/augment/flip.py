@@ -38,6 +38,7 @@ class RandomHorizontalFlip(_Flip):
     Args:
         p: The probability.
 
+    >>> import torch
     >>> image = torch.arange(3.0).view(1, 1, 1, 3)
     >>> RandomHorizontalFlip(p=1.0)(image, rng.keys(0, np.arange(1))).tolist()
     [[[[2.0, 1.0, 0.0]]]]
@@ -52,6 +53,7 @@ class RandomVerticalFlip(_Flip):
     Args:
         p: The probability.
 
+    >>> import torch
     >>> image = torch.arange(3.0).view(1, 1, 3, 1)
     >>> RandomVerticalFlip(p=1.0)(image, rng.keys(0, np.arange(1))).flatten().tolist()
     [2.0, 1.0, 0.0]

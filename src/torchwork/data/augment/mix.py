@@ -30,13 +30,15 @@ def symmetric_beta(draws: np.ndarray, alpha: float) -> np.ndarray:
 
     With t = sqrt(u^(-1 / alpha) - 1) cos(2 pi v), 1/2 + t / (2 sqrt(1 + t²)) has just this distribution (R. W. Bailey:
     "Polar generation of random variates with the t-distribution", Mathematics of Computation 62, 1994; L. Devroye:
-    "Random variate generation in one line of code", Winter Simulation Conference 1996).
+    "Random variate generation in one line of code", Winter Simulation Conference 1996). It is computed as what lies
+    below 1/2, so that the smallest shares are exact.
     """
     first, second = np.ascontiguousarray(1 - draws[:, 0]), np.ascontiguousarray(draws[:, 1])
-    with np.errstate(over="ignore", divide="ignore"):
-        turn = np.cos(2 * np.pi * second)
+    turn = np.cos(2 * np.pi * second)
+    with np.errstate(over="ignore"):
         square = np.expm1(-np.log(first) / alpha) * turn**2
-        return 0.5 + 0.5 * np.sign(turn) / np.sqrt(1 + 1 / square)
+    smaller = 0.5 / (1 + square + np.sqrt(square) * np.sqrt(1 + square))
+    return np.where(turn < 0, smaller, 1 - smaller)
 
 
 def _checked(alpha: float, p: float) -> None:
