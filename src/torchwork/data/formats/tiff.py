@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 from PIL import TiffTags
 
 from torchwork.data.formats import exif
@@ -17,6 +18,7 @@ from torchwork.data.unreadable import UnreadableError, check_size
 
 _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC, _XMP = 256, 257, 258, 262, 700
 _TILE = (322, 323)
+_PARTS = ((273, 279), (324, 325))  # where the strips or tiles are, and how long
 # Compression and what belongs to it, meaning of the levels, strips, tiles, palette.
 _PIXELS = {
     *(_WIDTH, _LENGTH, _BITS, 259, _PHOTOMETRIC, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, *_TILE, 324, 325),
@@ -71,6 +73,9 @@ def core(data: bytes) -> tuple[bytes, Head]:
         raise UnreadableError("cut off: it ends before its directory", "truncated") from None
     kept = [fields[tag] for tag in sorted(fields) if tag in _PIXELS]
     _check(data, kept)
+    for starts, lengths in _PARTS:
+        if starts in fields and lengths in fields:
+            _check_parts(data, fields[starts], fields[lengths], order)
     values = {field.tag: _first(data, field, form) for field in fields.values() if field.kind in _WHOLE}
     if _WIDTH not in values or _LENGTH not in values:
         raise UnreadableError("damaged: it does not say how large it is")
@@ -125,3 +130,15 @@ def _check(data: bytes, fields: list[_Field]) -> None:
     for field in fields:
         if field.number != 1 and TiffTags.lookup(field.tag).length == 1:
             raise UnreadableError(f"damaged: its field {field.tag} holds {field.number} values instead of one")
+
+
+def _check_parts(data: bytes, starts: _Field, lengths: _Field, order: str) -> None:
+    """Refuse a file that ends within a strip or tile: what the core has behind the end would be taken for pixels."""
+    if starts.kind not in _WHOLE or lengths.kind not in _WHOLE or starts.number != lengths.number:
+        raise UnreadableError("damaged: it does not say where its pixels are")
+    first, length = (
+        np.frombuffer(data, f"{order}u{_BYTES[field.kind]}", field.number, field.start).astype(np.float64)
+        for field in (starts, lengths)
+    )
+    if (first + length > len(data)).any():
+        raise UnreadableError("cut off: its pixels are not all there", "truncated")
