@@ -16,8 +16,8 @@ from PIL import Image
 
 from torchwork.data.audio import AudioFolder
 from torchwork.data.audit import classes, duplicates, leniently, spread, texts, told
-from torchwork.data.audit.records import Audit, Seen
 from torchwork.data.audit.quick import quick
+from torchwork.data.audit.records import Audit, Seen
 from torchwork.data.audit.sounds import clipped
 from torchwork.data.audit.whole import audit, samples_of
 from torchwork.data.builtin import Diabetes, Iris
