@@ -13,6 +13,7 @@ from torchwork.data import missing
 from torchwork.data.audit.classes import counts
 from torchwork.data.columns import kind_of
 from torchwork.data.source import open_source
+from torchwork.data.split import split
 from torchwork.data.table import Table, read_rows
 from torchwork.types import Fault, InputError, Schema
 
@@ -119,9 +120,10 @@ def test_holes_leave_columns_what_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(holed.numbers[:-1], whole.numbers)
 
 
-def test_columns_that_are_no_inputs_are_annotations(tmp_path: Path) -> None:
+def test_columns_that_are_no_inputs_or_listed_ones_are_annotations(tmp_path: Path) -> None:
     source = Table(_write(tmp_path, ROWS), "price", columns=["size"], split_column="part")
     assert {name: values.tolist() for name, values in source.annotations.items()} == {
+        "size": [1.5, 2.5, 3.0],
         "colour": ["red", "blue", "red"],
         "rooms": [3, 4, 3],
         "part": ["train", "train", "val"],
@@ -262,3 +264,33 @@ def test_rows_without_a_target_stay_without_one_however_sources_are_composed(tmp
         names = {str(target) for target in source.targets.tolist()}
         assert names == ({"c", "d", "None"} if name == "Relabel" else {"a", "b", "None"})
         assert set(counts(source, None)["all"]) == names - {"None"}
+
+
+def test_columns_that_are_no_inputs_say_of_which_group_and_time_a_row_is(tmp_path: Path) -> None:
+    lines = [f"p{row // 5},2024-01-{row + 1:02},{row},{'ab'[row % 2]}" for row in range(30)]
+    lines = ["patient,date,size,label", *lines]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    options = {"path": str(tmp_path / "t.csv"), "target": "label"}
+    source = Table(**options, ignore=["patient", "date"])
+    assert source.schema.numbers == ("size",)
+    assert source.schema.categories == ()
+    shares = {"train": 0.5, "val": 0.0, "test": 0.5}
+    by_group = split(source, {**shares, "group": "patient"}, 0)
+    assert {row // 5 for row in by_group["train"]}.isdisjoint({row // 5 for row in by_group["test"]})
+    assert split(source, {**shares, "time": "date"}, 0)["train"].tolist() == list(range(15))
+    with pytest.raises(InputError, match=r"'patient' is an input of the model; write ignore: \[patient\]"):
+        split(Table(**options), {**shares, "group": "patient"}, 0)
+    both = Table(**options, columns=["patient", "size"])  # whoever lists it, means it
+    assert both.schema.categories == ("patient",)
+    assert split(both, {**shares, "group": "patient"}, 0)["test"].tolist() == by_group["test"].tolist()
+
+
+def test_ignored_columns_that_are_something_else_are_refused_together(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c\n1,2,x\n3,4,y\n")
+    with pytest.raises(InputError) as caught:
+        Table(str(tmp_path / "t.csv"), "c", columns=["a"], ignore=["a", "c", "d"])
+    assert [(finding.code, finding.where) for finding in caught.value.findings] == [
+        ("missing-column", "ignore[2]"),
+        ("contradiction", "ignore"),
+        ("contradiction", "ignore"),
+    ]

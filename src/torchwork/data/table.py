@@ -33,7 +33,8 @@ class Table(Rows):
     A column of texts is one of categories, all others hold numbers (true and false are 1 and 0). Texts in a column
     that otherwise holds numbers, at least 90% of its cells, are taken for mistakes. ``.tsv`` files are
     separated by tabs, and a file may be compressed. A row with an empty or infinite cell is a fault, and
-    ``data.clean.missing`` says what becomes of it. Columns that are not used as inputs are annotations.
+    ``data.clean.missing`` says what becomes of it. Columns that are no inputs, or that ``columns`` lists, can say of
+    which group a row is, or of which time (``data.split.group`` and ``time``).
 
     Args:
         path: The CSV file, whose first line names the columns.
@@ -42,6 +43,7 @@ class Table(Rows):
         split_column: A column that says train, val or test, where there is one.
         categories: Columns that are to be taken as categories, whatever they hold.
         kind: Whether the target is a class or a number; guessed where left out: floats are numbers, all else classes.
+        ignore: Columns that are no inputs, as ``[patient, date]``: the number of a row, or what the split goes by.
 
     Raises:
         InputError: a missing file or column, one class only, texts among numbers, or where numbers were asked for, a
@@ -56,14 +58,17 @@ class Table(Rows):
         split_column: str | None = None,
         categories: list[str] | None = None,
         kind: Kind | None = None,
+        ignore: list[str] | None = None,
     ) -> None:
         frame = read_csv(Path(path), "path")
         targets = [target] if isinstance(target, str) else target
-        findings = _check_names(frame, targets, columns, split_column, categories or [])
+        findings = _check_names(frame, targets, columns, split_column, categories or [], ignore or [])
         if findings:
             raise InputError(findings)
+        further = [name for name in frame.columns if name not in targets]
         if columns is None:
-            columns = [name for name in frame.columns if name not in targets and name != split_column]
+            columns = [name for name in further if name != split_column and name not in (ignore or [])]
+            further = [name for name in further if name not in columns]
         free = [name for name in columns if name not in (categories or [])]
         findings = _empty_columns(frame, {"columns": columns, "target": targets})
         findings += stray_texts(frame, free, "path", "correct the cells, or list the column in `categories`")
@@ -86,9 +91,16 @@ class Table(Rows):
             categories=tuple(texts),
         )
         numbers, words = cells(frame, schema)
-        further = {name: values_of(frame[name]) for name in frame.columns if name not in (*columns, *targets)}
         faults = missing.faults(numbers, words, raw, schema)
-        super().__init__(numbers, words, raw, schema, given, faults=faults, annotations=further)
+        super().__init__(
+            numbers,
+            words,
+            raw,
+            schema,
+            given,
+            faults=faults,
+            annotations={name: values_of(frame[name]) for name in further},
+        )
 
 
 def cells(frame: pd.DataFrame, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
@@ -150,9 +162,11 @@ def _check_names(
     columns: Sequence[str] | None,
     split_column: str | None,
     categories: Sequence[str],
+    ignore: Sequence[str],
 ) -> list[Finding]:
     wanted: dict[str, str | None] = {"split_column": split_column}
-    for option, names in (("target", targets), ("columns", columns or []), ("categories", categories)):
+    listed = {"target": targets, "columns": columns or [], "categories": categories, "ignore": ignore}
+    for option, names in listed.items():
         wanted |= {option if len(names) == 1 else f"{option}[{place}]": name for place, name in enumerate(names)}
     findings = missing_columns(frame, wanted)
     for name in columns or []:
@@ -160,9 +174,13 @@ def _check_names(
             message = f"column {name!r} is the target as well"
             findings.append(Finding("target-as-input", "error", "columns", message, "take it out of one of them"))
     for name in categories:
-        if name in targets or (columns is not None and name not in columns):
+        if name in (*targets, *ignore) or (columns is not None and name not in columns):
             message = f"column {name!r} is no input column"
             findings.append(Finding("no-input", "error", "categories", message, "take it out"))
+    for name in ignore:
+        if name in targets or name in (columns or []):
+            message = f"column {name!r} is {'the target' if name in targets else 'listed in columns'}"
+            findings.append(Finding("contradiction", "error", "ignore", message, "take it out of one of them"))
     if not targets:
         findings.append(Finding("no-target", "error", "target", "names no column", "name at least one"))
     return findings
