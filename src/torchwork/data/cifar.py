@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from torchwork.data.download import fetch
 from torchwork.data.official import Official, Published, no_files, other_checksums, wrong_labels
@@ -67,8 +68,8 @@ class CIFAR10(Official):
         found, findings = _contents(
             Path(root), _CIFAR10, "cifar-10-batches-bin", [*train, "test_batch.bin"], download, url
         )
-        labels, images = _records(found, {"label": 10}, root)
         num_train = sum(len(found[name]) for name in train) // (1 + _PIXELS)
+        labels, images = _records(found, {"label": 10}, root)
         super().__init__(images, labels["label"], _CIFAR10.classes, num_train, findings)
 
 
@@ -102,9 +103,9 @@ class CIFAR100(Official):
     ) -> None:
         names = ["train.bin", "test.bin"]
         found, findings = _contents(Path(root), _CIFAR100, "cifar-100-binary", names, download, url)
+        num_train = len(found["train.bin"]) // (2 + _PIXELS)
         labels, images = _records(found, {"coarse": len(COARSE), "fine": len(FINE)}, root)
         told = {"fine": np.array(FINE, object)[labels["fine"]], "coarse": np.array(COARSE, object)[labels["coarse"]]}
-        num_train = len(found["train.bin"]) // (2 + _PIXELS)
         targets = labels["coarse" if coarse else "fine"]
         super().__init__(images, targets, COARSE if coarse else FINE, num_train, findings, told)
 
@@ -158,39 +159,34 @@ def _unpacked(archive: Path, names: list[str]) -> dict[str, bytes]:
     return found
 
 
-def _records(
-    files: Mapping[str, bytes], labels: Mapping[str, int], root: str
-) -> tuple[dict[str, np.ndarray], torch.Tensor]:
+def _records(files: dict[str, bytes], labels: Mapping[str, int], root: str) -> tuple[dict[str, np.ndarray], Tensor]:
     """Return labels int64 [N] by name and images uint8 [N, 3, 32, 32] of all files, one after the other.
 
     Args:
-        files: What each file holds.
+        files: What each file holds; emptied on the way, so that no two copies of everything are in memory.
         labels: The labels before the pixels of a record, with their number of classes.
         root: Where the files are, for errors.
     """
     length = len(labels) + _PIXELS
-    findings = [
-        Finding(
-            "record-length",
-            "error",
-            "root",
-            f"{name} of {root} has {len(content)} bytes, which are no records of {length}",
-            "give the binary version as it was published",
-        )
-        for name, content in files.items()
-        if len(content) % length or not content
-    ]
+    findings = []
+    for name, content in files.items():
+        if len(content) % length or not content:
+            message = f"{name} of {root} has {len(content)} bytes, which are no records of {length}"
+            fix = "give the binary version as it was published"
+            findings.append(Finding("record-length", "error", "root", message, fix))
     if findings:
         raise InputError(findings)
-    parts = [np.frombuffer(content, np.uint8).reshape(-1, length) for content in files.values()]
-    for name, part in zip(files, parts, strict=True):
+    images = np.empty((sum(map(len, files.values())) // length, _PIXELS), np.uint8)
+    columns: list[np.ndarray] = []
+    start = 0
+    for name in list(files):
+        part = np.frombuffer(files.pop(name), np.uint8).reshape(-1, length)
+        images[start : start + len(part)] = part[:, len(labels) :]
+        columns.append(part[:, : len(labels)].astype(np.int64))
+        start += len(part)
         for place, (said, num_classes) in enumerate(labels.items()):
             findings += wrong_labels(part[:, place], num_classes, f"{name} of {root} ({said})")
     if findings:
         raise InputError(findings)
-    images = np.empty((sum(map(len, parts)), _PIXELS), np.uint8)
-    np.concatenate([part[:, len(labels) :] for part in parts], out=images)
-    columns = {said: np.concatenate([part[:, at] for part in parts]) for at, said in enumerate(labels)}
-    return {said: column.astype(np.int64) for said, column in columns.items()}, torch.from_numpy(images).view(
-        -1, 3, 32, 32
-    )
+    every = np.concatenate(columns)
+    return {said: every[:, at].copy() for at, said in enumerate(labels)}, torch.from_numpy(images).view(-1, 3, 32, 32)
