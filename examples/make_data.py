@@ -3,11 +3,13 @@
 data/digits/<class>/*.png   handwritten digits, 8x8 grey, in class folders
 data/digits.csv             the same images as an annotations file: file,label,number
 data/outliers.csv           diabetes.csv with splits, a tenth of the training targets ten times too large
+data/holes.csv              diabetes.csv with one cell in twenty empty, and three patients without a progression
 data/diabetes.csv           442 patients: ten measurements and the progression of the disease after a year
 """
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits
@@ -30,4 +32,7 @@ outliers.loc[:30, "progression"] *= 10
 outliers.to_csv(root / "outliers.csv", index=False)
 diabetes["sex"] = diabetes["sex"].map({1: "one", 2: "two"})
 diabetes.to_csv(root / "diabetes.csv", index=False)
-print(f"wrote {len(rows)} images, and three tables below {root}/")
+holes = diabetes.mask(np.random.default_rng(0).random(diabetes.shape) < 0.05)
+holes["progression"] = diabetes["progression"].where(~diabetes.index.isin([40, 120, 300]))
+holes.to_csv(root / "holes.csv", index=False)
+print(f"wrote {len(rows)} images, and four tables below {root}/")

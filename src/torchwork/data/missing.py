@@ -124,7 +124,9 @@ def judge(
     if (lacking & ~aside).any():
         findings.append(_no_target(np.flatnonzero(lacking & ~aside), name, where))
     if not findings and left.any():
-        message = f"{told(left, columns, name)}; the transform fills them in"
+        counts = left.sum(0)
+        said = named(f"{columns[place]!r} ({counts[place]})" for place in np.flatnonzero(counts).tolist())
+        message = f"the transform fills in {counted(int(counts.sum()), 'cell', 'cells')}: {said}"
         findings.append(Finding("filled-in", "info", f"{where}.missing", message))
     return [fault for fault, out in zip(found, aside.tolist(), strict=True) if out], findings
 
