@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.planted import READABLE, plant
+
 
 def smooth(seed: int) -> Image.Image:
     small = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8))
@@ -176,3 +178,33 @@ def test_the_page_of_many_classes_is_cut_and_says_so(torchwork, tmp_path):
     text = (tmp_path / "inspect.html").read_text()
     assert "30 more classes are not shown" in text
     assert text.count('class="mean"') == 200
+
+
+def test_what_a_config_sets_aside_is_no_error(torchwork, folder, tmp_path):
+    (folder / "train" / "dog" / "broken.jpg").write_bytes(b"")
+    shutil.copy(folder / "train" / "cat" / "0.png", folder / "test" / "cat" / "leak.png")
+    (tmp_path / "c.yaml").write_text(
+        f"data:\n  source: {{name: ImageFolder, root: '{folder}'}}\n"
+        "model: LeNet\nloss: CrossEntropyLoss\noptimizer: {name: Adam, lr: 0.001}\ntrain: {epochs: 1}\n"
+    )
+    done = torchwork("inspect", "c.yaml")
+    assert done.code == 2
+    assert done.out.count("error: ") == 2
+    done = torchwork("inspect", "c.yaml", "data.clean={unreadable: drop, duplicates: keep_first}")
+    assert done.code == 0
+    assert "warning: zero-byte: " in done.out
+    assert "warning: duplicates-across-splits: " in done.out
+
+
+def test_every_planted_file_is_found_from_the_command(torchwork, tmp_path):
+    planted = plant(tmp_path / "corpus")
+    done = torchwork("inspect", "corpus", "--json")
+    assert (done.code, done.err) == (2, "")
+    found = json.loads(done.out)
+    told = {one["code"]: {name for group in one["samples"] for name in group} for one in found["findings"]}
+    for file in planted:
+        name = file.path.relative_to(tmp_path / "corpus").as_posix()
+        if file.fate != READABLE and file.kind != "other ending":  # init passes these over
+            assert name in told[file.fate], file
+    assert "image that the name hides" in done.out
+    page(tmp_path / "inspect.html")

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Opened:
     source: Source | None
     splits: dict[str, np.ndarray] | None = None
     findings: list[Finding] = field(default_factory=list)
+    clean: dict[str, str | None] = field(default_factory=dict)
 
 
 def inspect(path: Path, overrides: Sequence[str], out: Path, as_json: bool) -> bool:
@@ -81,7 +82,7 @@ def _of_config(config: Config) -> Opened:
         splits = split.split(source, spec, config.seed, among=kept, together=together)
     except InputError as error:
         return Opened(source, None, [*findings, *error.findings])
-    return Opened(source, splits, findings)
+    return Opened(source, splits, findings, config.data.clean.model_dump())
 
 
 def _of_path(path: Path) -> Opened:
@@ -106,6 +107,13 @@ def _audited(opened: Opened) -> Audit:
     known = {finding.code for finding in opened.findings}
     # what a source refuses it tells with its place; the audit need not repeat it
     seen = [*refused, *(one for one in found.seen if one.finding.code not in known or one.groups)]
+    allowed = {f"data.clean.{key}" for key, policy in opened.clean.items() if policy not in ("error", None)}
+    seen = [
+        one._replace(finding=replace(one.finding, severity="warning"))
+        if one.finding.severity == "error" and (one.finding.where in allowed)
+        else one
+        for one in seen
+    ]
     seen.sort(key=lambda one: ("error", "warning", "info").index(one.finding.severity))
     return Audit(**{**vars(found), "findings": [one.finding for one in seen], "seen": seen})
 

@@ -144,14 +144,11 @@ def _look_at_class_folders(folder: Path, below: list[Path], sort: Sort) -> Found
 
 
 def _all_grey(files: list[Path]) -> bool:
-    from PIL import Image, UnidentifiedImageError
-
     modes = set()
     for file in files[:: max(1, len(files) // 100)]:
         try:
-            with Image.open(file) as image:
-                modes.add(image.mode)
-        except (OSError, UnidentifiedImageError):  # the source will name it
+            modes.add(decode.header(file).mode)
+        except decode.UnreadableError:  # the source will name it
             continue
     return bool(modes) and all(mode in ("1", "L", "LA", "I", "F") or mode.startswith("I;16") for mode in modes)
 

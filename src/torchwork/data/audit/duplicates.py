@@ -11,7 +11,6 @@ from torchwork.data.audit.records import Groups, Seen
 from torchwork.data.wording import counted, named
 from torchwork.types import Finding, Severity
 
-WHERE = "data.source"
 _FEW = 3  # names of a group that a message holds
 
 
@@ -93,6 +92,7 @@ def exact(groups: Groups, samples: Samples, what: str = "content") -> list[Seen]
         lambda n: f"the same {what} stands in two splits or more in {counted(n, 'group', 'groups')}",
         "remove it from one of them: what was trained on says nothing about new samples",
         with_parts=True,
+        where="data.clean.duplicates",
     )
 
 
@@ -149,6 +149,7 @@ def _seen(
     *,
     with_labels: bool = False,
     with_parts: bool = False,
+    where: str = "data.source",
 ) -> list[Seen]:
     if not groups:
         return []
@@ -166,4 +167,4 @@ def _seen(
         for group in groups
     )
     text = message(len(groups)).format(count=sum(map(len, groups)))
-    return [Seen(Finding(code, severity, WHERE, f"{text}: {named(told)}", fix), groups)]
+    return [Seen(Finding(code, severity, where, f"{text}: {named(told)}", fix), groups)]

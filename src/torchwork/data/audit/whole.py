@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,6 @@ from torchwork.types import Finding, Source
 Splits = Mapping[str, np.ndarray]
 Progress = Callable[[str, int, int], None]
 
-_WHERE = "data.source"
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 _ALIKE = "that look the same (a copy of another size or quality, or mirrored)"
 _SMALL = 32  # pixels of the shorter side, below which images hold too little to be called alike by their outlines
@@ -138,10 +138,16 @@ def _sounds(source: Source, samples: duplicates.Samples, progress: Progress | No
 def _tables(source: Source, samples: duplicates.Samples, progress: Progress | None) -> _Looked:
     from torchwork.data.audit import tables
 
-    seen = faults(source, {}) + tables.findings(source)
-    groups = exact(source)
-    across = [one for one in duplicates.exact(groups, samples, "cells") if one.finding.code != "duplicates"]
-    return _Looked(seen + across, columns=tables.columns(source))
+    seen = [one for one in faults(source, {}) if one.finding.code != "missing"]  # these are told by column
+    for one in [*tables.findings(source), *duplicates.exact(exact(source), samples, "cells")]:
+        finding = one.finding
+        if finding.code == "missing-cells":
+            finding = replace(finding, severity="error", where="data.clean.missing")
+        elif finding.code == "duplicates-across-splits":  # equal rows are natural in a table
+            finding = replace(finding, severity="warning")
+        if finding.code != "duplicates":  # told as rows that are there more than once
+            seen.append(one._replace(finding=finding))
+    return _Looked(seen, columns=tables.columns(source))
 
 
 def _arrays(source: Source, samples: duplicates.Samples, progress: Progress | None) -> _Looked:
@@ -171,8 +177,8 @@ def faults(source: Source, found: Mapping[int, tuple[str, str]]) -> list[Seen]:
     for code, places in kinds.items():
         said = named(f"{source.name(place)} ({every[place][1]})" for place in places)
         message = f"{counted(len(places), 'sample', 'samples')} cannot be used ({code}): {said}"
-        key = "missing" if source.schema.inputs == "table" else "unreadable"
-        fix = f"mend or remove them, or set them aside by data.clean.{key}: drop"
+        where = "data.clean.missing" if source.schema.inputs == "table" else "data.clean.unreadable"
+        fix = f"mend or remove them, or set them aside by {where}: drop"
         notes = {place: every[place][1] for place in places}
-        seen.append(Seen(Finding(code, "error", _WHERE, message, fix), tuple((place,) for place in places), notes))
+        seen.append(Seen(Finding(code, "error", where, message, fix), tuple((place,) for place in places), notes))
     return seen
