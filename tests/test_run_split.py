@@ -1,0 +1,171 @@
+"""A run's split: without a leak, written down with contents, and kept to when the run goes on."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import torchwork
+from torchwork import config, rundir
+from torchwork.data import fingerprint, leaks, manifest
+from torchwork.data.builtin import Iris
+from torchwork.data.images import ImageFolder
+from torchwork.data.memory import InMemory, Rows
+from torchwork.run_split import share_out
+from torchwork.types import InputError, Schema
+
+
+def _config(**data):
+    return config.load(
+        {
+            "data": {"source": "Iris", "transform": ["Normalize"], "batch_size": 16, **data},
+            "model": {"name": "MLP", "hidden": [4]},
+            "optimizer": {"name": "SGD", "lr": 0.1},
+            "train": {"epochs": 1},
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Class folders of 20 images each, written a minute ago."""
+    random = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for number in range(20):
+            path = tmp_path / "images" / label / f"{number:03}.png"
+            Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(path)
+            os.utime(path, (time.time() - 60,) * 2)
+    return tmp_path / "images"
+
+
+def _array(values, given=None):
+    inputs = torch.as_tensor(np.asarray(values, np.float32)).reshape(-1, 1)
+    return InMemory(inputs, np.arange(len(inputs)) % 2, Schema("array", "class"), given)
+
+
+GIVEN = {"train": np.arange(10), "val": np.arange(10, 20), "test": np.arange(20, 40)}
+
+
+def _leaking(count):
+    values = np.arange(40)
+    values[20 : 20 + count] = values[:count]
+    return values
+
+
+def test_a_given_split_with_equal_content_on_two_sides_is_an_error_that_names_ten_pairs():
+    with pytest.raises(InputError) as caught:
+        share_out(_config(), _array(_leaking(10), GIVEN))
+    (finding,) = caught.value.findings
+    assert finding.message.startswith("10 contents stand in two splits: sample 1 (train) = sample 21 (test); sample 2")
+    assert finding.message.count(" = ") == 10
+    with pytest.raises(InputError, match=r"20 contents stand in two splits.*; and 10 more;"):
+        share_out(_config(), _array(np.tile(np.arange(20), 2), {"train": np.arange(20), "test": np.arange(20, 40)}))
+
+
+def test_of_a_table_equal_rows_on_two_sides_are_a_warning_and_ignore_says_nothing():
+    values = _leaking(3).astype(float)[:, None]
+    table = Rows(values, np.empty((40, 0), object), np.arange(40) % 2, Schema("table", "class"), GIVEN)
+    (finding,) = share_out(_config(), table).findings
+    assert (finding.code, finding.severity) == ("leak", "warning")
+    assert share_out(_config(clean={"duplicates": "ignore"}), table).findings == []
+    ignored = share_out(_config(clean={"duplicates": "ignore"}), _array(_leaking(3), GIVEN))
+    assert ignored.findings == []
+    assert len(ignored.contents) == 40  # the manifest has them all the same
+
+
+def test_equal_content_in_all_three_splits_is_told_of_each():
+    source = _array([1, 1, 1, 2])
+    splits = {"train": np.array([0]), "val": np.array([1, 3]), "test": np.array([2])}
+    (finding,) = leaks.across(source, splits, {0: "a", 1: "a", 2: "a", 3: "b"})
+    assert "1 content stands" in finding.message
+    assert "sample 1 (train) = sample 2 (val); sample 1 (train) = sample 3 (test)" in finding.message
+    assert leaks.across(source, splits, {0: "", 1: "", 2: "", 3: ""}) == []
+
+
+def test_whole_groups_that_bring_a_part_far_from_its_share_are_told():
+    values = np.arange(100)
+    source = _array(values)
+    source.annotations = {"who": np.where(values < 60, 0, np.where(values < 90, 1, 2))}
+    (finding,) = share_out(_config(split={"group": "who"}), source).findings
+    assert finding.code == "uneven-split"
+    assert finding.message == "asked for train 70%, val 15%, test 15%, got train 60% (60), val 30% (30), test 10% (10)"
+
+
+def test_the_manifest_carries_contents_and_a_file_that_changed_is_named(folder, tmp_path):
+    settings = _config(source={"name": "ImageFolder", "root": str(folder)})
+    run = torchwork.train(settings, out=tmp_path / "run")
+    rows = rundir.read_csv(run.path / rundir.SPLIT)
+    assert list(rows[0]) == manifest.HEADER
+    assert len({row["content"] for row in rows}) == 40
+    metrics = torchwork.evaluate(run.path, ["test"])
+    assert metrics["test"] == run.metrics["test"]
+    shutil.copy(folder / "dog" / "003.png", folder / "cat" / "007.png")
+    with pytest.raises(InputError, match=r"1 sample is of other content: cat/007.png; restore"):
+        torchwork.evaluate(run.path)
+    (folder / "cat" / "007.png").unlink()
+    with pytest.raises(InputError, match=r"samples are gone, unusable or elsewhere: cat/007.png, cat/008.png"):
+        torchwork.evaluate(run.path)
+
+
+def test_more_samples_or_other_targets_are_refused(folder, tmp_path):
+    settings = _config(source={"name": "ImageFolder", "root": str(folder)})
+    run = torchwork.train(settings, out=tmp_path / "run")
+    shutil.copy(folder / "dog" / "003.png", folder / "dog" / "zzz.png")
+    with pytest.raises(InputError, match="40 samples then, 41 now"):
+        torchwork.evaluate(run.path)
+    (folder / "dog" / "zzz.png").unlink()
+    assert torchwork.evaluate(run.path) == run.metrics
+    path = run.path / rundir.SPLIT
+    path.write_text(path.read_text().replace("dog/003.png,dog", "dog/003.png,cat"))
+    with pytest.raises(InputError, match=r"1 sample is with another target: dog/003.png"):
+        torchwork.evaluate(run.path)
+
+
+def test_runs_from_before_there_were_contents_still_go_on(tmp_path):
+    run = torchwork.train(_config(), out=tmp_path / "run")
+    rows = rundir.read_csv(run.path / rundir.SPLIT)
+    rundir.write_csv(run.path / rundir.SPLIT, manifest.HEADER[:-1], [list(row.values())[:-1] for row in rows])
+    data = rundir.read_json(run.path / rundir.DATA)
+    del data["source_samples"]
+    rundir.write_json(run.path / rundir.DATA, data)
+    (run.path / rundir.METRICS).unlink()
+    assert torchwork.resume(run.path).metrics == run.metrics
+
+
+@pytest.mark.parametrize("given", ["by: manifest", "file alone"])
+def test_another_run_may_take_the_split_of_one(given, tmp_path):
+    first = torchwork.train(_config(split={"val": 0.3, "test": 0.2}), out=tmp_path / "first")
+    file = str(first.path / rundir.SPLIT)
+    spec = {"file": file} | ({"by": "manifest"} if given == "by: manifest" else {})
+    second = torchwork.train(_config(split=spec).model_copy(update={"seed": 5}), out=tmp_path / "second")
+    assert (second.path / rundir.SPLIT).read_text() == (first.path / rundir.SPLIT).read_text()
+    assert torchwork.evaluate(second.path) == second.metrics
+
+
+def test_a_manifest_of_other_data_is_refused(tmp_path):
+    settings = _config(split={"file": str(tmp_path / "a.csv")})
+    with pytest.raises(InputError, match=r"is not there; give the split.csv of a run"):
+        share_out(settings, Iris())
+    for text in ("", "a,b\n1,2\n", "id,name,split\nx,row 1,train\n", "id,name,split\n0,row 1,holdout\n"):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(InputError, match="is no manifest of a split"):
+            share_out(settings, Iris())
+    (tmp_path / "a.csv").write_text("id,name,split\n0,row 1,train\n1,row 3,train\n900,row 901,test\n")
+    with pytest.raises(InputError, match="2 samples are gone, unusable or elsewhere: row 3, row 901"):
+        share_out(settings, Iris())
+    (tmp_path / "a.csv").write_text("id,name,split\n0,row 1,train\n1,row 2,test\n")
+    with pytest.raises(InputError, match="1 sample is gone, unusable or elsewhere: row 2"):
+        share_out(settings, Iris(), np.array([0, 2, 3]))
+    assert share_out(settings, Iris()).splits["test"].tolist() == [1]
+
+
+def test_files_are_hashed_once_for_all_runs(folder, monkeypatch):
+    source = ImageFolder(str(folder))
+    first = share_out(_config(), source)
+    monkeypatch.setattr(fingerprint, "of_file", lambda path: pytest.fail("read again"))
+    assert share_out(_config(), source).contents == first.contents
