@@ -178,6 +178,16 @@ def test_p_is_a_probability_from_never_to_always(name: str, ways: dict[str, Any]
     assert shares[2] > 0.8  # a rectangle may be empty
 
 
+def test_the_way_for_other_devices_puts_changed_images_at_the_same_places() -> None:
+    images = torch.randint(0, 256, (9, 3, *SIDES), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+    rows, other = np.array([7, 0, 3]), images.clone()
+    changed = 255 - images[rows]
+    chunks.put_on_host(images, rows, changed)
+    chunks.put_on_device(other, rows, changed)
+    assert torch.equal(images, other)
+    assert torch.equal(images[rows], changed)
+
+
 def test_the_way_for_other_devices_pastes_the_same_boxes() -> None:
     images, other = torch.rand(5, 3, 8, 9), torch.rand(5, 3, 8, 9)
     where = np.array([[0, 0, 0, 0], [0, 0, 8, 9], [2, 3, 4, 5], [7, 8, 1, 1], [1, 1, 0, 4]])
