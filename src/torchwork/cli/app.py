@@ -112,7 +112,7 @@ def preview(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it; pictures: else preview.png.")
     ] = None,
 ) -> None:
-    """Show a batch as the model will see it, before and after augmentation."""
+    """Show a training batch, before and after augmentation."""
     with reporting(config, overrides or ()):
         from torchwork.config import load
 
