@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
 import warnings
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from data.planted import BAD, READABLE, Planted, plant
+from data.planted import BAD, EACH, READABLE, Planted, plant
 from torchwork import config, rundir
 from torchwork.config.sections import CleanConfig
 from torchwork.data import decode, files
@@ -43,8 +44,7 @@ def _outcome(path: Path) -> str:
     try:
         decode.decode(path)
     except decode.UnreadableError as error:
-        assert str(error)
-        return error.code
+        return error.code if str(error) else "no reason"
     return READABLE
 
 
@@ -72,23 +72,32 @@ def test_every_file_meets_its_fate_when_it_is_decoded(planted: list[Planted]) ->
 
 def test_a_header_promises_nothing_that_is_known_to_be_false(planted: list[Planted]) -> None:
     """What it finds is the fate; the sizes that it gives are those of the pixels."""
+    wrong = []
     for one in planted:
         try:
             found = decode.header(one.path)
         except decode.UnreadableError as error:
-            assert error.code == _by_content(one), one.kind
+            wrong += [(one.kind, error.code)] if error.code != _by_content(one) else []
             continue
         if _by_content(one) == READABLE:
             assert (found.height, found.width) == decode.decode(one.path).shape[1:], one.kind
             for format_, start in (("JPEG", b"\xff\xd8"), ("PNG", b"\x89PNG"), ("GIF", b"GIF8")):
                 assert (found.format == format_) == one.path.read_bytes().startswith(start)
+    assert wrong == []
+
+
+def _without_note(content: bytes) -> bytes:
+    """Return a PNG without the compressed note at its beginning, for which Pillow would refuse it."""
+    if content[37:41] != b"zTXt":
+        return content
+    return content[:33] + content[45 + int.from_bytes(content[33:37], "big") :]
 
 
 def _expected(path: Path) -> np.ndarray:
     """Pillow's pixels under the stated rules, [3, H, W]: upright, 16 grey bits divided by 257, alpha over white."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path) as opened:
+        with Image.open(io.BytesIO(_without_note(path.read_bytes()))) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I;16"):
                 grey = np.rint(np.asarray(image) / 257)
@@ -128,13 +137,10 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try_all(sys.argv[3:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-    plain = [str(one.path) for one in planted if one.kind in ("bmp", "gif")][::EACH_KIND]
+    plain = [str(one.path) for one in planted if one.kind in ("bmp", "gif")][::EACH]
     done = subprocess.run([sys.executable, "-c", code, *plain, *hostile], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert int(done.stdout) < 32 * 1024  # kilobytes
-
-
-EACH_KIND = 6
 
 
 def test_faults_and_damage_of_a_folder_are_the_fates(folder: Path, planted: list[Planted]) -> None:
