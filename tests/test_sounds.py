@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tarfile
 from pathlib import Path
@@ -155,6 +156,20 @@ def test_workers_that_read_anew_give_the_same_bytes(straight, tones, tmp_path, m
     monkeypatch.setattr("torchwork.data.resident.SHARE", 0.0)  # nothing is kept in memory
     run = torchwork.train(settings(tones, num_workers=2), out=tmp_path / "run")
     assert outcome(run.path) == outcome(straight.path)
+
+
+def test_damaged_files_stop_a_run_or_are_set_aside_by_name(tones, tmp_path):
+    damaged = tmp_path / "tones"
+    shutil.copytree(tones, damaged)
+    (damaged / "300_ann_0.wav").write_bytes((damaged / "300_ann_0.wav").read_bytes()[:1000])
+    (damaged / "600_bob_9.flac").write_bytes(b"")
+    with pytest.raises(InputError, match=r"(?s)300_ann_0.wav .*600_bob_9.flac"):
+        torchwork.train(settings(damaged), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    run = torchwork.train(settings(damaged, clean={"unreadable": "drop"}), out=tmp_path / "run")
+    rows = (run.path / rundir.SET_ASIDE).read_text().splitlines()[1:]
+    assert [row.split(",")[1:3] for row in rows] == [["300_ann_0.wav", "truncated"], ["600_bob_9.flac", "zero-byte"]]
+    assert sum(run.data["num_samples"].values()) == 58
 
 
 def test_a_voice_that_is_left_out_is_in_test_alone(tones, tmp_path):
