@@ -54,8 +54,8 @@ class DatasetSource:
 
     Before each item ``random``, ``numpy.random`` and torch's CPU generator are seeded by (seed, epoch, sample), and
     afterwards given back their states; generators that the data set holds itself are its own affair. A data set with
-    ``__getitems__`` is asked for a whole batch at a time, seeded by (seed, epoch, the batch's first sample): it is given
-    the same batches for any number of workers, but what it draws for a sample depends on the batch.
+    ``__getitems__`` is asked for a whole batch at a time, seeded by (seed, epoch, the batch's first sample): any number
+    of workers gives the same batches, but what it draws for a sample depends on the batch.
 
     Raises:
         InputError: no ``__len__`` or ``__getitem__``, no samples, or items that are no pairs.

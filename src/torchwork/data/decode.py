@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +39,7 @@ _HEAD = 1 << 16
 _TAIL = 4096
 # What may stand behind the end mark of a file that was not cut off.
 _PADDING = b"\0\r\n \xff"
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
 
 
 def is_image(path: Path) -> bool:
@@ -85,7 +87,11 @@ def colour(background: Background) -> tuple[int, int, int]:
 
 
 def decode(
-    path: Path, mode: Mode = "RGB", size: tuple[int, int] | None = None, background: Background = "white"
+    path: Path,
+    mode: Mode = "RGB",
+    size: tuple[int, int] | None = None,
+    background: Background = "white",
+    buffer: np.ndarray | None = None,
 ) -> Tensor:
     """Read an image file as uint8 [C, H, W].
 
@@ -100,17 +106,16 @@ def decode(
         size: Let a JPEG be decoded at half its size or less, as long as neither side falls below this height and width.
         background: What shows through where an image is transparent, in the modes RGB and L: (a · colour +
             (255 − a) · background) / 255, rounded. The colour that is stored below full transparency means nothing.
+        buffer: uint8 [H · W · C], memory in which a JPEG is decoded where it fits: the tensor then is a view of it.
 
     Raises:
         UnreadableError: with the reason, and its kind as ``code``.
     """
     try:
-        with _open(path) as file:
-            data = file.read(others.SNIFFED)
-            kind = others.kind(data, path.suffix)
-            data += file.readall()
+        data = _read(path)
+        kind = "JPEG" if data.startswith(jpeg.SIGNATURE) else others.kind(data[: others.SNIFFED], path.suffix)
         if kind == "JPEG":
-            pixels = jpeg.decode(data, size)
+            pixels = jpeg.decode(data, size, buffer if mode == "RGB" else None)
         else:
             pixels, _ = others.decode(kind, data, None if mode == "RGBA" else colour(background))
     except UnreadableError:
@@ -192,18 +197,34 @@ def _of_png(head: bytes, tail: bytes, length: int) -> Header | None:
     return Header(found.height, found.width, "PNG", found.mode)
 
 
-def _open(path: Path) -> io.FileIO:
-    """Open a file to be read; a pipe or a folder is none. Nobody is waited for who would write to a pipe."""
+def _read(path: Path) -> bytes:
+    """Return the content of a file, in as few calls as there can be: of small images a fifth of the time is this."""
+    file, length = _opened(path)
     try:
-        file = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
-    except IsADirectoryError as error:
-        raise UnreadableError("it is a folder", "not-an-image") from error
+        data = os.read(file, length)
+        while len(data) < length and (more := os.read(file, length - len(data))):
+            data += more
+        return data
+    finally:
+        os.close(file)
+
+
+def _open(path: Path) -> io.FileIO:
+    return io.FileIO(_opened(path)[0])
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """Open a file to be read; return its descriptor and length. Nobody is waited for who would write to a pipe."""
+    try:
+        file = os.open(path, _FLAGS)
+        status = os.fstat(file)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # a name may hold what no name can
         raise UnreadableError("there is no such file", "missing") from error
-    status = os.fstat(file.fileno())
     if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= MAX_BYTES:
-        return file
-    file.close()
+        return file, status.st_size
+    os.close(file)
+    if stat.S_ISDIR(status.st_mode):
+        raise UnreadableError("it is a folder", "not-an-image")
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableError("it is a pipe or a device", "not-an-image")
     if status.st_size == 0:

@@ -67,7 +67,7 @@ def labelled(root: str | Mapping[str, str], sort: Sort, ignore: list[str], patte
         findings += wrong
         for path, said in found:
             paths.append(path)
-            names.append(prefix + path.relative_to(folder).as_posix())
+            names.append(prefix + _below(path, folder))
             labels.append(said.pop("label"))
             parts.append(part)
             further.append(said)
@@ -188,11 +188,18 @@ def _root_of_each(root: Mapping[str, str], sort: Sort) -> tuple[dict[str, tuple[
     return ({} if findings else roots), findings
 
 
+def _below(path: Path, folder: Path) -> str:
+    """Return the path below a folder in which it was found, with ``/``; ``relative_to`` takes ten times as long."""
+    start = str(folder)
+    cut = 0 if start == "." else len(start) + (not start.endswith(os.sep))
+    return str(path)[cut:].replace(os.sep, "/")
+
+
 Found = list[tuple[Path, dict[str, str]]]
 
 
 def _ignored(path: Path, folder: Path, ignore: list[str]) -> bool:
-    texts = (path.name, path.relative_to(folder).as_posix())
+    texts = (path.name, _below(path, folder)) if ignore else ()
     return any(fnmatch.fnmatchcase(text, pattern) for text in texts for pattern in ignore)
 
 
@@ -233,7 +240,7 @@ def _named_files(
     below = [path for path in files(folder) if not _ignored(path, folder, ignore)]
     misnamed = []
     for path in (path for path in below if sort.accepts(path)):
-        text = path.relative_to(folder).as_posix() if "/" in expression.pattern else path.name
+        text = _below(path, folder) if "/" in expression.pattern else path.name
         match = expression.fullmatch(text)
         if match is None or not match["label"]:
             misnamed.append(path)
@@ -259,5 +266,5 @@ def _strange(paths: list[Path], folder: Path, sort: Sort) -> list[Finding]:
 
 
 def _told(code: str, paths: list[Path], folder: Path, said: tuple[str, str], fix: str) -> Finding:
-    shown = named([path.relative_to(folder).as_posix() for path in paths])
+    shown = named([_below(path, folder) for path in paths])
     return Finding(code, "error", "root", f"{counted(len(paths), *said)} in {folder}: {shown}", fix)

@@ -81,10 +81,10 @@ class Packed:
     def get(self, place: int) -> Tensor | None:
         """Return an image uint8 [C, H, W], a view that is not to be changed, or None where it is not there (whole)."""
         if not self._there[place]:
-            if self._sums is None or self._sums[place] == 0 or _sum(self._slot(place)) != self._sums[place]:
+            if self._sums is None or self._sums[place] == 0 or _sum(self.slot(place)) != self._sums[place]:
                 return None
             self._there[place] = True
-        return torch.from_numpy(self._slot(place).reshape(*self._shapes[place])).permute(2, 0, 1)
+        return torch.from_numpy(self.slot(place).reshape(*self._shapes[place])).permute(2, 0, 1)
 
     def put(self, place: int, image: Tensor) -> None:
         """Write an image uint8 [C, H, W].
@@ -95,8 +95,9 @@ class Packed:
         height, width, channels = self._shapes[place].tolist()
         if tuple(image.shape) != (channels, height, width):
             raise ValueError(f"image {place} is {list(image.shape)}, not {[channels, height, width]}")
-        slot = self._slot(place)
-        slot.reshape(height, width, channels)[...] = image.permute(1, 2, 0).numpy()
+        slot = self.slot(place)
+        if image.data_ptr() != slot.ctypes.data:
+            slot.reshape(height, width, channels)[...] = image.permute(1, 2, 0).numpy()
         if self._sums is not None:
             self._sums[place] = _sum(slot)
         self._there[place] = True
@@ -105,7 +106,8 @@ class Packed:
         """Return those of the places that hold no image."""
         return [place for place in places if self.get(place) is None]
 
-    def _slot(self, place: int) -> np.ndarray:
+    def slot(self, place: int) -> np.ndarray:
+        """Return the memory of an image, uint8 [H · W · C]; what is written there counts once it was ``put``."""
         return self._pixels[self._starts[place] : self._starts[place + 1]]
 
 

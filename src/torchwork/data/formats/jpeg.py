@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -81,12 +81,13 @@ def layout(data: bytes) -> Layout:
     return Layout(*frame, turn, at)
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode(data: bytes, size: tuple[int, int] | None = None, buffer: np.ndarray | None = None) -> np.ndarray:
     """Return [H, W, 3] as shown, or [H, W, 1] of a grey file.
 
     Args:
         data: The file.
         size: Decode at half the size or less, as long as neither side falls below this height and width.
+        buffer: uint8 [H · W · 3], where the pixels of a colour image are written if it fits.
 
     Raises:
         UnreadableError: damaged, cut off, or of a kind that libjpeg-turbo does not read.
@@ -101,12 +102,14 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     if colours is None:
         raise UnreadableError(f"a JPEG of {len(found.components)} components, which have no meaning")
     height, width = (0, 0) if size is None else size[::-1] if found.orientation in exif.SIDEWAYS else size
-    options = {
+    options: dict[str, Any] = {
         "colorspace": colours,
         "min_height": height,
         "min_width": width,
         "min_factor": 1 if size is None else 2,  # scales over one half take longer than they save
     }
+    if buffer is not None and size is None and colours == "RGB" and len(buffer) == 3 * found.height * found.width:
+        options["buffer"] = buffer
     try:
         pixels = simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
@@ -117,7 +120,7 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     return pixels if found.orientation == 1 else exif.upright(pixels, found.orientation)
 
 
-def _once_more(data: bytes, found: Layout, options: dict[str, object], said: str) -> np.ndarray:
+def _once_more(data: bytes, found: Layout, options: dict[str, Any], said: str) -> np.ndarray:
     """Decode a file with a flaw that leaves every pixel whole; refuse any other.
 
     Cameras pad the space before the end mark, and some write a scan header that no decoder reads in a sequential file.
