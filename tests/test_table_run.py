@@ -86,6 +86,9 @@ def test_figures_that_stand_in_are_scikit_learns_of_the_training_rows_only(polic
     everywhere = SimpleImputer(strategy=policy).fit(numbers).statistics_
     assert not np.allclose(fitted["impute.values"], everywhere, rtol=1e-9)
     assert run.data["levels"] == {"colour": ["blue", "missing", "red"]}
+    counts = wine[[*HOLED, "colour"]].isna().sum()
+    said = ", ".join(f"{name!r} ({counts[name]})" for name in counts.index)
+    assert f"the transform fills in {counts.sum()} cells: {said}" in (run.path / rundir.LOG).read_text()
     assert run.metrics["test"]["accuracy"] > 0.8
 
 

@@ -51,15 +51,23 @@ def faults(numbers: np.ndarray, categories: np.ndarray, targets: np.ndarray, sch
     infinite = np.isinf(numbers)
     empty = bad(numbers, categories)
     empty[:, : infinite.shape[1]] &= ~infinite
-    lacks = ~has_target(targets)
-    columns = np.array([*schema.numbers, *schema.categories], object)
+    marks = np.concatenate([~has_target(targets)[:, None], empty, infinite], 1)
+    rows = np.flatnonzero(marks.any(1))
+    columns = [*schema.numbers, *schema.categories]
+    said = ["the target is missing", *(f"{name!r} is empty" for name in columns)]
+    said += [f"{name!r} is infinite" for name in schema.numbers]
+    kinds: dict[bytes, tuple[str, str]] = {}  # many rows have the same holes, which are put into words once
+
+    def judged(marked: np.ndarray) -> tuple[str, str]:
+        code = NO_TARGET if marked[0] else "infinite" if marked[1 + len(columns) :].any() else "missing"
+        return code, named(said[place] for place in np.flatnonzero(marked).tolist())
+
     found = []
-    for row in np.flatnonzero(empty.any(1) | infinite.any(1) | lacks).tolist():
-        said = ["the target is missing"] if lacks[row] else []
-        said += [f"{name!r} is empty" for name in columns[empty[row]]]
-        said += [f"{name!r} is infinite" for name in columns[: infinite.shape[1]][infinite[row]]]
-        code = NO_TARGET if lacks[row] else "infinite" if infinite[row].any() else "missing"
-        found.append(Fault(row, code, named(said)))
+    for row, marked in zip(rows.tolist(), marks[rows], strict=True):
+        key = marked.tobytes()
+        if key not in kinds:
+            kinds[key] = judged(marked)
+        found.append(Fault(row, *kinds[key]))
     return tuple(found)
 
 
