@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchwork.data.builtin import Digits
+from torchwork.data.fingerprint import fingerprints
 from torchwork.data.source import open_source
 from torchwork.data.split import split
 from torchwork.data.strips import DigitStrips
@@ -126,3 +127,13 @@ def test_a_strip_that_cannot_be_is_refused(options, where: str, message: str) ->
 def test_a_split_of_few_strips_has_a_digit_at_least() -> None:
     source = DigitStrips(num_strips=2000, val=1, test=1, min_digits=1)
     assert {part: len(ids) for part, ids in source.given.items()} == {"train": 1998, "val": 1, "test": 1}
+
+
+def test_strips_without_digits_are_no_leak_and_all_others_are_told_apart_by_their_pixels() -> None:
+    source = DigitStrips("count", num_strips=400)
+    found = np.array(fingerprints(source, np.arange(400)))
+    counts = source.targets[:, 0]
+    assert (counts == 0).sum() > 10
+    np.testing.assert_array_equal(found == "", counts == 0)
+    there = found[found != ""]
+    assert len(set(there)) == len({image.numpy().tobytes() for image in source.inputs[counts > 0]})

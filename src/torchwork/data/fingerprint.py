@@ -46,7 +46,7 @@ def fingerprints(source: Source, indices: np.ndarray) -> list[str]:
     return [
         digest
         for start in range(0, len(places), _AT_A_TIME)
-        for digest in _in_memory(source.read(np.array(places[start : start + _AT_A_TIME], np.int64), epoch=0)[0])
+        for digest in of_inputs(source.read(np.array(places[start : start + _AT_A_TIME], np.int64), epoch=0)[0])
     ]
 
 
@@ -59,8 +59,8 @@ def of_file(path: Path) -> str | None:
         return None
 
 
-def _in_memory(inputs: Any) -> Iterator[str]:
-    """Yield the fingerprint of each sample of raw inputs."""
+def of_inputs(inputs: Any) -> Iterator[str]:
+    """Yield the fingerprint of each sample of raw inputs, as a source's ``read`` gives them."""
     if isinstance(inputs, dict):
         parts = [[f"{name}: ".encode() + row for row in _rows(inputs[name])] for name in sorted(inputs)]
         for cells in zip(*parts, strict=True):
