@@ -19,10 +19,11 @@ _SIDE = 96
 _LETTERS = 240
 _COLUMNS = 6
 _STEPS = 60
+_FAINT = 0.05  # of full scale: what is below is drawn as small as it is
 
 
 def example(source: Source, index: int) -> dict[str, Any]:
-    """Return what is to be seen of a sample: ``image`` (a data URI), ``text``, ``wave`` (loudness 0 to 1) or ``cells``.
+    """Return what is to be seen of a sample: ``image`` (a data URI), ``text``, ``wave`` (loudness over time) or ``cells``.
 
     A sample that cannot be read has none of them.
     """
@@ -66,7 +67,8 @@ def _sound(source: Source, index: int) -> dict[str, Any]:
     if len(sound) < _STEPS:
         return {}
     steps = torch.stack([part.abs().max() for part in sound.tensor_split(_STEPS)])
-    return {"wave": [round(float(step), 3) for step in steps.clamp(max=1)]}
+    loudest = max(float(steps.max()), _FAINT)
+    return {"wave": [round(float(step) / loudest, 3) for step in steps]}
 
 
 def _row(source: Source, index: int) -> dict[str, Any]:
