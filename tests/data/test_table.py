@@ -154,6 +154,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
     assert _wrong(path, ["price", "rooms"], kind="class")[0][0] == "several-classes"
     assert _wrong(_write(tmp_path, "x,y\n1,a\n2,a\n"), "y")[0][0] == "one-class"
     assert _wrong(_write(tmp_path, "y\n1.5\n2.5\n"), "y")[0][0] == "no-inputs"
+    assert _wrong(_write(tmp_path, "x ,x,y\n1,,0.5\n"), "y")[0][0] == "same-column"
     assert _wrong(_write(tmp_path, "x,y\n1,a\n2,a\n3,\n"), "y")[0][0] == "one-class"
     assert _wrong(_write(tmp_path, "x,z,y\n1,,a\n2,,b\n"), "y") == [
         ("empty-column", "columns", "column 'z' holds nothing")

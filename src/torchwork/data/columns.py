@@ -65,8 +65,12 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, **options)
         frame.columns = [str(name).strip() for name in frame.columns]
-        holes = [name for name in frame.columns if frame[name].isna().any()]
-        if holes:
+        if frame.columns.has_duplicates:
+            twice = named(map(repr, frame.columns[frame.columns.duplicated()].unique()))
+            message = f"{path} has several columns of the name {twice}"
+            raise InputError(Finding("same-column", "error", where, message, "give each a name of its own"))
+        holes = [name for name in frame.columns if _may_differ(frame[name])]
+        if holes:  # read once more, as texts: what stood in the file decides
             texts = pd.read_csv(path, **options, dtype=str, keep_default_na=False, na_values=[""])
             texts.columns = frame.columns
             for name in holes:
@@ -78,6 +82,13 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
     if len(frame) == 0:
         raise InputError(Finding("no-samples", "error", where, f"{path} has no rows", "give at least two"))
     return frame
+
+
+def _may_differ(column: pd.Series) -> bool:
+    """Tell whether pandas may have made something else of a column because of its missing cells."""
+    if not column.isna().any():
+        return False
+    return not is_number(column.dtype) or bool((column.dropna() % 1 == 0).all())
 
 
 def _with_holes(column: pd.Series, texts: pd.Series) -> pd.Series:
