@@ -19,7 +19,7 @@ from torchwork.config.sections import CleanConfig
 from torchwork.data import decode, files
 from torchwork.data.clean import clean
 from torchwork.data.images import ImageCSV, ImageFolder
-from torchwork.run import train
+from torchwork.run import evaluate, train
 from torchwork.types import InputError
 
 DROP = CleanConfig(unreadable="drop").model_dump()
@@ -225,5 +225,6 @@ def test_a_run_with_drop_trains_and_its_directory_says_what_was_set_aside(
     used = {row["name"] for row in rundir.read_csv(run.path / rundir.SPLIT)}
     assert used == {_name(folder, one) for one in planted} - set(damaged)
     assert not used & set(damaged)
+    assert evaluate(run.path).keys() == {"val", "test"}  # the same samples are set aside again
     log = (run.path / rundir.LOG).read_text()
     assert f"{len(damaged)} of {len(planted)} samples are set aside" in log

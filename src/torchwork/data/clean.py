@@ -79,10 +79,11 @@ def clean(
     everything = np.arange(len(source))
     aside, findings = _FAULTS.get(source.schema.inputs, _unreadable)(source, spec, where, filled)
     kept = np.setdiff1d(everything, [fault.index for fault in aside])
-    if not _errors(findings) and len(kept):
-        repeated, said = _DUPLICATES[spec.get("duplicates")](source, kept, f"{where}.duplicates")
-        kept = np.setdiff1d(kept, [fault.index for fault in repeated])
-        aside, findings = [*aside, *repeated], [*findings, *said]
+    # where faults are an error, those of the others are told with them
+    sound = np.setdiff1d(kept, [fault.index for fault in source.faults]) if _errors(findings) else kept
+    repeated, said = _DUPLICATES[spec.get("duplicates")](source, sound, f"{where}.duplicates")
+    kept = np.setdiff1d(kept, [fault.index for fault in repeated])
+    aside, findings = [*aside, *repeated], [*findings, *said]
     if not _errors(findings) and not len(kept):
         message = f"none of {counted(len(source), 'sample', 'samples')} is left"
         findings.append(Finding("no-samples", "error", where, message, _reasons(aside)))
@@ -128,7 +129,6 @@ def _of_table(source: Source, spec: Mapping[str, Any], where: str, filled: Colle
 
 # By kind of samples; all others are files, or have no faults.
 _FAULTS: dict[str, Callable[[Source, Mapping[str, Any], str, Collection[str]], Judged]] = {"table": _of_table}
-
 
 # What decodes files to the end, by kind of samples.
 _DAMAGE: dict[str, Callable[[Source, Sequence[int]], list[Fault]]] = {
