@@ -87,9 +87,9 @@ class Run:
         """Predict new samples.
 
         Args:
-            inputs: A path or several (images, CSV files, ``.npz``), a DataFrame with the columns of the training table,
-                an array with the samples along its first axis, as the source gives them before the transform, or a
-                data set with items as those of training.
+            inputs: A path or several (images, sounds, CSV files, ``.npz``), a DataFrame with the columns of the
+                training table, an array with the samples along its first axis, as the source gives them before the
+                transform, or a data set with items as those of training.
 
         Returns:
             One dict a sample: ``name``, ``prediction`` and, for classes, ``probability`` and ``scores``.

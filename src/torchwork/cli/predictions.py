@@ -38,7 +38,9 @@ def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
 
 def _check_files(files: Sequence[Path], out: Path) -> None:
     findings = [
-        Finding("no-file", "error", str(file), "there is no such file", "name images, folders, CSV or .npz files")
+        Finding(
+            "no-file", "error", str(file), "there is no such file", "name images, sounds, folders, CSV or .npz files"
+        )
         for file in files
         if not file.exists()
     ]

@@ -21,7 +21,7 @@ def open_samples(inputs: Any, facts: Mapping[str, Any], source_spec: Mapping[str
     """Open new samples as a source without targets.
 
     Args:
-        inputs: A path or several (images, CSV files, ``.npz``), a pandas DataFrame with the columns of the training
+        inputs: A path or several (images, sounds, CSV files, ``.npz``), a DataFrame with the columns of the training
             table, an array or tensor with the samples along its first axis, as the source gives them, or a data set
             with items as those of training, whose targets are not looked at. For a model of texts, a list of texts.
         facts: The run's data.json.
