@@ -251,3 +251,29 @@ def test_several_files_are_fetched_and_the_rest_named_where_one_is_not_to_be_had
     with serving(good(CONTENT)) as (url, asked):
         fetch(tmp_path, {name: (url + name, CHECKSUM) for name in "abc"}, progress=lambda line: None)
     assert [path for path, _, _ in asked] == ["/b", "/c"]
+
+
+@pytest.mark.parametrize("left", [CONTENT[:1000], b""], ids=["a part", "nothing"])
+def test_who_waited_goes_on_with_what_a_process_that_gave_up_has_left(to, left):
+    fcntl = pytest.importorskip("fcntl")
+    to.parent.mkdir()
+    partial = to.parent / ".file.gz.partial"
+    lines: list[str] = []
+    with serving(good(CONTENT)) as (url, asked):
+        with partial.open("wb") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            waiting = threading.Thread(
+                target=download, args=(f"{url}file.gz", to, CHECKSUM), kwargs={"progress": lines.append}
+            )
+            waiting.start()
+            while not lines and waiting.is_alive():
+                waiting.join(0.01)
+            other.write(left)
+            other.flush()
+            if not left:
+                partial.unlink()
+        waiting.join()
+    assert lines[0] == "file.gz: another process is fetching it; waiting"
+    assert [ranges for _, ranges, _ in asked] == ["bytes=1000-" if left else None]
+    assert to.read_bytes() == CONTENT
+    assert [path.name for path in to.parent.iterdir()] == [to.name]
