@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch.utils.data import TensorDataset
 
 from torchwork.data.builtin import Digits, Iris
 from torchwork.data.dataset import DatasetSource
-from torchwork.data.fingerprint import fingerprints
+from torchwork.data.fingerprint import fingerprints, of_file
 from torchwork.data.images import ImageFolder
 from torchwork.data.memory import InMemory, Rows
 from torchwork.types import Schema
@@ -56,6 +57,11 @@ def test_files_have_the_digest_of_their_bytes_whatever_their_names(make_folder: 
     assert len(set(found)) == len(found) - 1
     some = np.array([8, 0, 3])
     assert fingerprints(source, some) == [expected[place] for place in some]
+
+
+def test_a_pipe_that_nobody_writes_to_has_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert of_file(tmp_path / "pipe.png") is None
 
 
 def test_a_file_that_is_gone_has_none(make_folder: Callable[..., Path]) -> None:

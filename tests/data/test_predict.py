@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from torchwork.data.predict import open_for_prediction
 from torchwork.types import InputError
@@ -36,6 +37,17 @@ def test_images_have_the_mode_of_training(make_folder: Callable[..., Path]) -> N
         assert targets is None
         assert source.targets is None
         assert source.name(0) == str(files[0])
+
+
+@pytest.mark.parametrize("inside", [lambda spec: spec, lambda spec: {"name": "Subset", "source": spec}])
+def test_images_have_the_background_of_training(tmp_path: Path, inside: Callable[[Any], Any]) -> None:
+    Image.new("RGBA", (3, 2), (9, 9, 9, 0)).save(tmp_path / "a.png")
+    for background, level in (("black", 0), ([7, 7, 7], 7), (None, 255)):
+        spec = {"name": "ImageFolder"} | ({} if background is None else {"background": background})
+        source = open_for_prediction([tmp_path / "a.png"], IMAGES, inside(spec))
+        assert source.read(np.arange(1), epoch=0)[0].unique().tolist() == [level]
+    rgba = open_for_prediction([tmp_path / "a.png"], IMAGES, inside({"name": "ImageCSV", "mode": "RGBA"}))
+    assert rgba.read(np.arange(1), epoch=0)[0][0, :, 0, 0].tolist() == [9, 9, 9, 0]
 
 
 def test_rows_of_several_tables(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def fingerprints(source: Source, indices: np.ndarray) -> list[str]:
 def of_file(path: Path) -> str | None:
     """Return the fingerprint of a file's bytes, or None where it cannot be read."""
     try:
+        if not path.is_file():  # nobody may ever write to a pipe
+            return None
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES)).hexdigest()
     except (OSError, ValueError):
