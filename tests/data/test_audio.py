@@ -84,6 +84,12 @@ def test_a_pattern_has_to_fit_the_whole_name_of_every_file(spoken: Path) -> None
     assert len(AudioFolder(str(spoken), pattern=PATTERN, ignore=["10_*"])) == 12
 
 
+def test_loose_files_without_a_pattern_are_refused_with_both_ways_out(spoken: Path) -> None:
+    said = findings(lambda: AudioFolder(str(spoken)))["root:no-class"]
+    assert "12 sounds lie in no class folder" in said
+    assert said.endswith("move each into the folder of its class, or give a pattern that finds the class in the names")
+
+
 def test_a_csv_file_gives_targets_splits_and_further_columns(tmp_path: Path) -> None:
     lines = ["place,file,loudness,part,who"]
     for number in range(4):

@@ -9,7 +9,14 @@ from torchwork.data.sound.decode import is_sound
 from torchwork.data.sound.files import SoundFiles
 from torchwork.types import Finding, InputError, Schema
 
-SOUNDS = Sort(is_sound, "sound", "sounds", "not-a-sound", ".wav")
+SOUNDS = Sort(
+    is_sound,
+    "sound",
+    "sounds",
+    "not-a-sound",
+    ".wav",
+    otherwise=", or give a pattern that finds the class in the names",
+)
 
 
 class AudioFolder(SoundFiles):

@@ -28,6 +28,7 @@ class Sort:
     several: str  # images
     not_one: str  # not-an-image, the code of a finding
     ending: str  # .jpg, for examples
+    otherwise: str = ""  # where else the class can stand than in a folder's name
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,9 @@ def _class_files(folder: Path, sort: Sort, ignore: list[str]) -> tuple[Found, li
     findings = _strange(strange, folder, sort)
     if loose:
         said = (f"{sort.one} lies in no class folder", f"{sort.several} lie in no class folder")
-        findings.append(_told("no-class", loose, folder, said, "move each into the folder of its class"))
+        findings.append(
+            _told("no-class", loose, folder, said, f"move each into the folder of its class{sort.otherwise}")
+        )
     if empty:
         message = f"no {sort.several} in {counted(len(empty), 'class folder', 'class folders')} of {folder}"
         fix = f"add {sort.several} or remove the folders"
