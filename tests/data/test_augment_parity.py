@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import colorsys
+import io
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -309,3 +312,19 @@ def test_mixing_is_the_papers_formula() -> None:
         expected[:, top : top + height, left : left + width] = partner[row, :, top : top + height, left : left + width]
         assert torch.equal(found[row], expected)
         assert (found[row] == x[row]).double().mean().item() == pytest.approx(cut.lam[row])
+
+
+def test_photographs_are_cut_and_scaled_as_pillow_does(real_data: Path) -> None:
+    operation = RandomResizedCrop(224)
+    shares = []
+    with tarfile.open(real_data / "photos-200.tar") as archive:
+        members = [member for member in archive if member.name.lower().endswith((".jpg", ".jpeg"))][::17]
+        for key, member in zip(KEYS, members, strict=False):
+            picture = Image.open(io.BytesIO(archive.extractfile(member).read())).convert("RGB")  # type: ignore[union-attr]
+            image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+            top, left, height, width = operation.box(key, picture.height, picture.width)
+            part = picture.crop((left, top, left + width, top + height))
+            expected = part.resize((224, 224), Image.Resampling.BILINEAR)
+            shares.append(_difference(operation.one(image, key)[None], [expected]).max() <= 1)
+    assert len(shares) >= 10
+    assert all(shares)

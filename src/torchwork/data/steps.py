@@ -77,9 +77,9 @@ class Resize:
 
     def _scale(self, images: Tensor) -> Tensor:
         size = self.output_size(*images.shape[-2:])
-        return scaled(images if images.dim() == 4 else images[None], size, self.interpolation).view(
-            *images.shape[:-2], *size
-        )
+        if images.dim() == 3:
+            return scaled(images[None], size, self.interpolation)[0]
+        return scaled(images, size, self.interpolation).contiguous()  # the model's bits depend on the order in memory
 
     def __call__(self, images: Images) -> Images:
         return _each(self._scale, images)

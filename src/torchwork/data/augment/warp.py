@@ -104,7 +104,8 @@ def _places(images: Tensor, along: np.ndarray, down: np.ndarray, start: np.ndarr
 
 def _bilinear(images: Tensor, matrices: np.ndarray, outside: Tensor) -> Tensor:
     height, width = images.shape[-2:]
-    grid = torch.empty((len(images), height, width, 2), device=images.device)  # -1 to 1 across the image
+    # from -1 to 1 across the image
+    grid = torch.empty((len(images), height, width, 2), dtype=torch.float32, device=images.device)
     for axis, (row, side) in enumerate(((matrices[:, :3], width), (matrices[:, 3:], height))):
         along, down, start = (row * (2 / side)).T
         of_column = (start + 0.5 * along + 0.5 * down - 1)[:, None] + along[:, None] * np.arange(width)
