@@ -54,16 +54,16 @@ def apply(
         return warp(some, _matrices(operation, amount, *some.shape[-2:]), interpolation, fill)
 
     found = images.clone()
-    change(found, _rows(chosen, *WARPS), warped, chosen, strength)
-    change(found, _rows(chosen, *TABLES), _looked_up, chosen, strength)
+    change(found, np.flatnonzero(_is(chosen, *WARPS)), warped, chosen, strength)
+    change(found, np.flatnonzero(_is(chosen, *TABLES)), _looked_up, chosen, strength)
     for name, blended in BLENDS.items():
-        change(found, _rows(chosen, name), blended, 1 + strength)
+        change(found, np.flatnonzero(_is(chosen, name)), blended, 1 + strength)
     return found
 
 
-def _rows(chosen: np.ndarray, *names: str) -> np.ndarray:
-    """Return the places of the images for which one of these operations was chosen."""
-    return np.flatnonzero(np.isin(chosen, [OPERATIONS.index(name) for name in names]))
+def _is(chosen: np.ndarray, *names: str) -> np.ndarray:
+    """Return bool [B], whether one of these operations was chosen."""
+    return np.array([name in names for name in OPERATIONS])[chosen]
 
 
 def _matrices(chosen: np.ndarray, strength: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -71,24 +71,18 @@ def _matrices(chosen: np.ndarray, strength: np.ndarray, height: int, width: int)
 
     Shears leave the upper left corner in its place and rotations the middle. Pixels are shifted by whole numbers.
     """
-
-    def only(name: str) -> np.ndarray:
-        return np.where(chosen == OPERATIONS.index(name), strength, 0.0)
-
-    zero = np.zeros(len(chosen))
-    corner = (np.degrees(np.arctan(only("ShearX"))), np.degrees(np.arctan(only("ShearY"))))
-    shift = (np.trunc(only("TranslateX")), np.trunc(only("TranslateY")))
-    about_corner = inverse_matrices((0, 0), zero, shift, zero + 1, corner)
-    about_middle = inverse_matrices((width * 0.5, height * 0.5), -only("Rotate"), (zero, zero), zero + 1, (zero, zero))
-    turned = (chosen == OPERATIONS.index("Rotate"))[:, None]
-    return np.where(turned, about_middle, about_corner)
+    shear_x, shear_y, right, down, turn = (np.where(_is(chosen, name), strength, 0.0) for name in WARPS)
+    middle = 0.5 * _is(chosen, "Rotate")
+    shears = np.degrees(np.arctan(shear_x)), np.degrees(np.arctan(shear_y))
+    shifts = np.trunc(right), np.trunc(down)
+    return inverse_matrices((width * middle, height * middle), -turn, shifts, np.ones(len(chosen)), shears)
 
 
 def _looked_up(images: Tensor, chosen: np.ndarray, strength: np.ndarray) -> Tensor:
     """Apply the operations that are tables, all by one look-up."""
     tables = np.empty((len(images), images.shape[1], 256), np.uint8)
     for name in TABLES:
-        rows = _rows(chosen, name)
+        rows = np.flatnonzero(_is(chosen, name))
         if len(rows):
             some = images.index_select(0, torch.from_numpy(rows).to(images.device))
             tables[rows] = _tables(name, some, strength[rows])
@@ -213,5 +207,4 @@ class TrivialAugmentWide:
 
 def _signed(chosen: np.ndarray, strength: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """Turn the sign of half of the magnitudes that have a direction."""
-    turns = np.isin(chosen, [OPERATIONS.index(name) for name in SIGNED]) & (draws >= 0.5)
-    return np.where(turns, -strength, strength)
+    return np.where(_is(chosen, *SIGNED) & (draws >= 0.5), -strength, strength)

@@ -23,7 +23,7 @@ _NEAR = 1e-6
 
 
 def inverse_matrices(
-    center: tuple[float, float],
+    center: tuple[float | np.ndarray, float | np.ndarray],
     angle: np.ndarray,
     translate: tuple[np.ndarray, np.ndarray],
     scale: np.ndarray,
@@ -36,7 +36,7 @@ def inverse_matrices(
     -sin(r - sy) tan(sx) / cos(sy) + cos(r)]].
 
     Args:
-        center: x and y of the point that rotation, shear and scale leave in its place, in pixels.
+        center: x and y of the point that rotation, shear and scale leave in its place, in pixels, one or [B].
         angle: r, degrees clockwise, [B].
         translate: Pixels to the right and down, [B] each.
         scale: Factor, [B].
