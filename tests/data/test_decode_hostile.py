@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from data.planted import ODD
 from data.strange_images import HEIGHT, WIDTH, chunk, jpeg, png, png_of, saved, with_alpha, with_chunk
@@ -164,6 +164,28 @@ def test_grey_of_16_bits_with_a_level_to_see_through_and_of_12_bits(tmp_path: Pa
     assert decode.decode(tmp_path / "b.tiff", "L").flatten().tolist() == [0, 1, 4, 117, 255, 255]
 
 
+@pytest.mark.parametrize("options", [{"compression": "jpeg"}, {"big_tiff": True}, {"compression": "group4"}])
+def test_unusual_tiffs_equal_pillow(tmp_path: Path, options: dict[str, Any]) -> None:
+    image = _PART.convert("1") if "group4" in options.values() else _PART
+    image.save(tmp_path / "a.tiff", **options)
+    with Image.open(tmp_path / "a.tiff") as opened:
+        expected = np.asarray(opened.convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(decode.decode(tmp_path / "a.tiff").numpy(), expected)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000", "PPM", "TGA"])
+def test_further_formats_equal_pillow(tmp_path: Path, kind: str) -> None:
+    library = {"AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind)
+    if library is not None and not features.check(library):
+        pytest.skip(f"this Pillow was built without {kind}")
+    path = tmp_path / "a.tga"
+    path.write_bytes(saved(_PART, kind))
+    with Image.open(path) as opened:
+        np.testing.assert_array_equal(decode.decode(path).numpy(), np.asarray(opened).transpose(2, 0, 1))
+    path.write_bytes(path.read_bytes()[:-90])
+    assert _refused(path) in ("truncated", "unreadable")
+
+
 def test_white_is_zero_in_a_tiff_is_turned_round(tmp_path: Path) -> None:
     levels = np.array([[0, 65535]], np.uint16)
     content = bytearray(saved(Image.fromarray(levels), "TIFF"))
@@ -196,6 +218,7 @@ def test_a_header_says_format_and_mode_whatever_the_name(tmp_path: Path) -> None
         (png_of(1, 1, 16, 2, zlib.compress(bytes(7))), ("PNG", "RGB;16")),
         (saved(with_alpha(_PART), "WEBP"), ("WEBP", "RGBA")),
         (saved(grey, "TIFF"), ("TIFF", "L")),
+        (saved(Image.fromarray(np.zeros((2, 2), np.uint16)), "PPM"), ("PPM", "I;16")),
     ):
         (tmp_path / "a.gif").write_bytes(content)
         found = decode.header(tmp_path / "a.gif")

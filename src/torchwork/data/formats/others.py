@@ -99,6 +99,8 @@ def decode(kind: str, data: bytes, background: Colour | None) -> tuple[np.ndarra
     with _open(kind, prepared.content) as image:
         check_size(*image.size)
         turn, mode = prepared.orientation, prepared.mode or image.mode
+        if kind == "PPM" and mode == "I":  # which has 16 bits at most
+            mode = "I;16"
         if turn is None:
             turn = exif.orientation(image.info.get("exif"), image.info.get("xmp"))
         image.load()

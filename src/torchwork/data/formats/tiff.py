@@ -25,6 +25,7 @@ _PIXELS = {
     *(332, 334, 338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532),
 }
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_OPAQUE = (1, 2, 6, 7)  # types whose values are one piece of bytes, however long
 _WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
@@ -128,7 +129,7 @@ def _check(data: bytes, fields: list[_Field]) -> None:
     if sum(field.stop - field.start for field in fields) > len(data):
         raise UnreadableError("damaged: its directory is larger than the file")
     for field in fields:
-        if field.number != 1 and TiffTags.lookup(field.tag).length == 1:
+        if field.number != 1 and field.kind not in _OPAQUE and TiffTags.lookup(field.tag).length == 1:
             raise UnreadableError(f"damaged: its field {field.tag} holds {field.number} values instead of one")
 
 
