@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import mmap
 import os
 import shutil
 import weakref
@@ -55,7 +56,9 @@ class Packed:
         self._there = np.zeros(len(self._shapes), bool)
         self._sums: np.ndarray | None = None
         if folder is None:
-            self._pixels = np.empty(self.nbytes, np.uint8)
+            # numpy would ask for huge pages, which are first touched here one by one: four times as long on a virtual
+            # machine whose host has to find the memory
+            self._pixels = np.frombuffer(mmap.mmap(-1, max(1, self.nbytes)), np.uint8)
             return
         folder.mkdir(parents=True, exist_ok=True)
         used = os.open(folder / _USED, os.O_CREAT | os.O_RDWR)

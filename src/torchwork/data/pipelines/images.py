@@ -16,6 +16,8 @@ from torchwork.data.pipelines.way import EachSample, floats, misfit
 from torchwork.types import Finding, InputError, Schema, Source
 
 IMAGE_STEPS = (steps.Resize, steps.CenterCrop, steps.Pad, steps.Grayscale)
+# So many values are made floats at a time: two megabytes of them.
+IN_CACHE = 2**19
 # Steps that an augmentation which sets the size itself stands in for, in training.
 SIZING_STEPS = (steps.Resize, steps.CenterCrop)
 
@@ -96,9 +98,24 @@ class Images:
         if isinstance(x, dict):
             return {name: floats(value, dtype) for name, value in x.items()}
         if x.dtype == torch.uint8:
-            x = x.to(dtype).div_(255)
-            return x if self._normalize is None else self._normalize.apply(x)
+            return self._levels(x, dtype) if x.device.type != "cpu" else self._part_by_part(x, dtype)
         return floats(x, dtype) if self._normalize is None else self._normalize.copied(x, dtype)
+
+    def _levels(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        x = x.to(dtype).div_(255)
+        return x if self._normalize is None else self._normalize.apply(x)
+
+    def _part_by_part(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the same as ``_levels``, each pass over so little at a time that the processor's cache holds it."""
+        length = max(1, IN_CACHE // max(1, x[:1].numel()))
+        if len(x) <= length:
+            return self._levels(x, dtype)
+        finished = torch.empty(x.shape, dtype=dtype)
+        for part, place in zip(x.split(length), finished.split(length), strict=True):
+            place.copy_(part).div_(255)
+            if self._normalize is not None:
+                self._normalize.apply(place)
+        return finished
 
     def check_sizes(self, sizes: np.ndarray, name: Callable[[int], str]) -> None:
         """Refuse images, by height and width [N, 2], that would not stack after the steps, before any is decoded.
