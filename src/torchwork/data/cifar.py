@@ -16,6 +16,7 @@ from torchwork.data.official import Official, Published, no_files, other_checksu
 from torchwork.types import Finding, InputError
 
 _PIXELS = 3 * 32 * 32
+_CHUNK = 1 << 20
 
 _FINE = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -112,12 +113,12 @@ class CIFAR100(Official):
 
 def _contents(
     root: Path, published: Published, folder: str, names: list[str], download: bool, url: str
-) -> tuple[dict[str, bytes], list[Finding]]:
+) -> tuple[dict[str, np.ndarray], list[Finding]]:
     """Return what the binary files hold, unpacked or from the archive, and what is to be told."""
     (archive_name,) = published.files
     for place in (root, root / folder):
         if all((place / name).is_file() for name in names):
-            return {name: (place / name).read_bytes() for name in names}, []
+            return {name: np.fromfile(place / name, np.uint8) for name in names}, []
     archive = root / archive_name
     if not archive.is_file():
         if not download:
@@ -139,15 +140,18 @@ def _lacking(root: Path, folder: str, names: list[str], archive: str) -> InputEr
     return error
 
 
-def _unpacked(archive: Path, names: list[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _unpacked(archive: Path, names: list[str]) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
     try:
         with tarfile.open(archive, "r|gz") as members:  # read once, in order
             for member in members:
                 name = Path(member.name).name
                 content = members.extractfile(member) if name in names and member.isfile() else None
                 if content is not None:
-                    found[name] = content.read()
+                    found[name] = np.empty(member.size, np.uint8)
+                    for start in range(0, member.size, _CHUNK):  # to read it at once would take its size twice
+                        part = content.read(_CHUNK)
+                        found[name][start : start + len(part)] = np.frombuffer(part, np.uint8)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         message = f"{archive} cannot be unpacked: {error}"
         fix = "give the archive as it was published"
@@ -159,7 +163,9 @@ def _unpacked(archive: Path, names: list[str]) -> dict[str, bytes]:
     return found
 
 
-def _records(files: dict[str, bytes], labels: Mapping[str, int], root: str) -> tuple[dict[str, np.ndarray], Tensor]:
+def _records(
+    files: dict[str, np.ndarray], labels: Mapping[str, int], root: str
+) -> tuple[dict[str, np.ndarray], Tensor]:
     """Return labels int64 [N] by name and images uint8 [N, 3, 32, 32] of all files, one after the other.
 
     Args:
@@ -170,7 +176,7 @@ def _records(files: dict[str, bytes], labels: Mapping[str, int], root: str) -> t
     length = len(labels) + _PIXELS
     findings = []
     for name, content in files.items():
-        if len(content) % length or not content:
+        if len(content) % length or not len(content):
             message = f"{name} of {root} has {len(content)} bytes, which are no records of {length}"
             fix = "give the binary version as it was published"
             findings.append(Finding("record-length", "error", "root", message, fix))
@@ -180,7 +186,7 @@ def _records(files: dict[str, bytes], labels: Mapping[str, int], root: str) -> t
     columns: list[np.ndarray] = []
     start = 0
     for name in list(files):
-        part = np.frombuffer(files.pop(name), np.uint8).reshape(-1, length)
+        part = files.pop(name).reshape(-1, length)
         images[start : start + len(part)] = part[:, len(labels) :]
         columns.append(part[:, : len(labels)].astype(np.int64))
         start += len(part)
