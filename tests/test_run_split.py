@@ -169,3 +169,16 @@ def test_files_are_hashed_once_for_all_runs(folder, monkeypatch):
     first = share_out(_config(), source)
     monkeypatch.setattr(fingerprint, "of_file", lambda path: pytest.fail("read again"))
     assert share_out(_config(), source).contents == first.contents
+
+
+def test_a_column_of_an_annotations_file_keeps_patients_whole(folder, tmp_path):
+    rows = [f"images/{label}/{number:03}.png,{label},p{number % 7}" for label in ("cat", "dog") for number in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["file,label,patient", *rows]))
+    settings = _config(source={"name": "ImageCSV", "annotations": str(tmp_path / "a.csv")}, split={"group": "patient"})
+    run = torchwork.train(settings, out=tmp_path / "run")
+    sides = {}
+    for row in rundir.read_csv(run.path / rundir.SPLIT):
+        sides.setdefault(int(row["name"][-7:-4]) % 7, set()).add(row["split"])
+    assert len(sides) == 7
+    assert all(len(seen) == 1 for seen in sides.values())
+    assert run.config.data.split.by == "grouped"
