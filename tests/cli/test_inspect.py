@@ -208,3 +208,11 @@ def test_every_planted_file_is_found_from_the_command(torchwork, tmp_path):
             assert name in told[file.fate], file
     assert "image that the name hides" in done.out
     page(tmp_path / "inspect.html")
+
+
+def test_what_no_source_would_take_is_said_on_a_page_too(torchwork, tmp_path):
+    (tmp_path / "one.csv").write_text("size,label\n" + "".join(f"{number % 7 * 0.5},yes\n" for number in range(30)))
+    done = torchwork("inspect", "one.csv")
+    assert done.code == 2
+    assert "error: one-class: " in done.out
+    page(tmp_path / "inspect.html")

@@ -21,6 +21,7 @@ from torchwork.data.audit.records import Audit, Seen
 from torchwork.data.audit.sounds import clipped
 from torchwork.data.audit.whole import audit, samples_of
 from torchwork.data.builtin import Diabetes, Iris
+from torchwork.data.dataset import DatasetSource
 from torchwork.data.memory import InMemory, Texts
 from torchwork.types import Schema
 
@@ -280,3 +281,44 @@ def test_a_sample_is_shown_as_what_it_is(tmp_path: Path):
     source = leniently.unlabelled(tmp_path)
     (tmp_path / "a.png").write_bytes(b"gone")
     assert example(source, 0) == {}
+
+
+class Fragile(torch.utils.data.Dataset):
+    """Images of which one cannot be had."""
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        if index == 7:
+            raise RuntimeError("the disk is gone")
+        return np.random.default_rng(index).integers(0, 256, (8, 8, 3), np.uint8), index % 2
+
+    @property
+    def targets(self) -> list[int]:
+        return [index % 2 for index in range(12)]
+
+
+def test_a_users_data_set_that_raises_is_told_by_sample():
+    found = audit(DatasetSource(Fragile()))
+    assert of(found, "unreadable").groups == ((7,),)
+    assert "sample 7 (the disk is gone)" in of(found, "unreadable").finding.message
+
+
+def test_composed_sources_are_looked_at_as_one(make_folder: Make):
+    whole = {"name": "ImageFolder", "root": str(make_folder({"cat": 5, "dog": 5}))}
+    again = {"name": "Subset", "source": whole, "names": "cat/*"}
+    source, _ = leniently.opened({"name": "Concatenate", "sources": [whole, again]})
+    assert source is not None
+    found = audit(source)
+    assert len(of(found, "duplicates").groups) == 5
+    assert found.counts["all"] == {"cat": 10, "dog": 5}
+
+
+def test_progress_comes_to_the_number_of_samples(make_folder: Make):
+    said: list[tuple[str, int, int]] = []
+    source, _ = leniently.opened({"name": "ImageFolder", "root": str(make_folder({"cat": 9, "dog": 9}))})
+    assert source is not None
+    audit(source, progress=lambda what, done, total: said.append((what, done, total)))
+    assert [one for one in said if one[0] == "decoding"] == [("decoding", done, 18) for done in range(1, 19)]
+    assert said[-1] == ("comparing", 18, 18)

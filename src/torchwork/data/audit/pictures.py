@@ -17,7 +17,7 @@ from torchwork.data import decode, threads
 from torchwork.data.audit import perceptual
 from torchwork.data.luminance import luminance
 from torchwork.data.remembered import known, remembered
-from torchwork.types import InputError, Source
+from torchwork.types import Source
 
 KIND = "picture-1"
 _AT_A_TIME = 512
@@ -117,9 +117,9 @@ def _measured(source: Source, indices: np.ndarray) -> list[dict[str, Any]]:
     """Return what images in memory, or those of a user's data set, are."""
     try:
         images, _ = source.read(indices, epoch=0)
-    except (InputError, decode.UnreadableError) as error:
+    except Exception as error:  # a user's data set may raise anything
         if len(indices) == 1:
-            return [{"code": "unreadable", "reason": str(error)}]
+            return [{"code": "unreadable", "reason": str(error) or type(error).__name__}]
         return [found for index in indices for found in _measured(source, np.array([index]))]
     if not isinstance(images, Tensor):
         return threads.over(_shown, images)

@@ -14,7 +14,7 @@ from torchwork.data.audit.spread import far
 from torchwork.data.remembered import remembered
 from torchwork.data.sound import decode
 from torchwork.data.wording import counted, named
-from torchwork.types import Finding, InputError, Severity, Source
+from torchwork.types import Finding, Severity, Source
 
 _KIND = "sound-1"
 _WHERE = "data.source"
@@ -67,8 +67,8 @@ def measure(path: Path) -> dict[str, Any]:
 def _measured(source: Source, index: int) -> dict[str, Any]:
     try:
         samples = source.read(np.array([index]), epoch=0)[0][0]
-    except InputError as error:
-        return {"code": "unreadable", "reason": str(error)}
+    except Exception as error:  # a user's data set may raise anything
+        return {"code": "unreadable", "reason": str(error) or type(error).__name__}
     return _heard(samples.numpy(), source.schema.sample_rate or 1)
 
 
