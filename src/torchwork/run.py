@@ -66,6 +66,7 @@ def train(
         try:
             directory = rundir.create(Path(out) if out is not None else None, settings.name)
             _write_beginning(parts, directory)
+            _log(directory, f"transform: {' → '.join(parts.data.pipeline.describe()) or 'none'}")
             for finding in parts.findings:
                 _log(directory, f"{finding.severity}: {finding}", progress)
             _train_and_finish(parts, directory, progress, "train")
