@@ -64,7 +64,7 @@ CASES: dict[str, tuple[Operation, Callable[[np.ndarray, float, float], np.ndarra
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 5), bands=st.integers(1, 14), frames=st.integers(1, 24))
 def test_each_operation_equals_a_loop_over_samples(name: str, seed: int, count: int, bands: int, frames: int) -> None:
     operation, reference = CASES[name]

@@ -158,7 +158,7 @@ def test_a_tone_above_the_new_range_is_removed_rather_than_folded_back() -> None
     assert np.abs(tone[::2]).max() > 0.99  # as taking every other sample would give
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(1, 300), st.sampled_from([(3, 2), (2, 3), (441, 80), (1, 2)]))
 def test_resampling_is_the_filter_that_is_stated(length: int, rates: tuple[int, int]) -> None:
     samples = np.random.default_rng(length).normal(size=length).astype(np.float32)
