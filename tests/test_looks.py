@@ -5,13 +5,14 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import torchwork
 from torchwork import rundir
 from torchwork.data.memory import InMemory
 from torchwork.data.split import split
 from torchwork.report import summary
-from torchwork.types import Schema
+from torchwork.types import InputError, RunError, Schema
 
 IRIS = {
     "data": {"source": "Iris", "transform": ["Normalize"], "batch_size": 16},
@@ -128,3 +129,40 @@ def test_without_test_there_is_no_look(tmp_path):
     run = torchwork.train(settings, out=tmp_path / "run")
     assert rundir.looks(run.path) == []
     assert "looked at" not in (run.path / rundir.REPORT).read_text()
+
+
+class Breaking(Epochs):
+    """Spoils the files of test when the last epoch is over."""
+
+    def __init__(self, folder, out):
+        super().__init__()
+        self._folder, self._out = folder, out
+        self.spoilt = {}
+
+    def epoch(self, row):
+        if row["epoch"] == 2:
+            for sample in rundir.read_csv(self._out / rundir.SPLIT):
+                if sample["split"] == "test":
+                    path = self._folder / sample["name"]
+                    self.spoilt[path] = path.read_bytes()
+                    path.write_bytes(b"no image")
+
+
+def test_images_of_test_are_not_kept_from_the_beginning(tmp_path):
+    """If they were, it would not be noticed that they can no longer be read at the end."""
+    folder, random = tmp_path / "images", np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for number in range(20):
+            Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(folder / label / f"{number}.png")
+    settings = {**IRIS, "data": {**IRIS["data"], "source": {"name": "ImageFolder", "root": str(folder)}}}
+    breaking = Breaking(folder, tmp_path / "run")
+    with pytest.raises((InputError, RunError), match="png"):
+        torchwork.train(settings, out=tmp_path / "run", progress=breaking)
+    assert len(breaking.spoilt) == 6
+    with pytest.raises(InputError, match="png"):
+        torchwork.resume(tmp_path / "run")
+    for path, content in breaking.spoilt.items():
+        path.write_bytes(content)
+    assert set(torchwork.resume(tmp_path / "run").metrics) == {"val", "test"}
+    assert [row["command"] for row in rundir.looks(tmp_path / "run")] == ["train", "resume"]
