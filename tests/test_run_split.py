@@ -182,3 +182,14 @@ def test_a_column_of_an_annotations_file_keeps_patients_whole(folder, tmp_path):
     assert len(sides) == 7
     assert all(len(seen) == 1 for seen in sides.values())
     assert run.config.data.split.by == "grouped"
+
+
+def test_many_equal_rows_of_a_table_are_told_and_can_be_parted():
+    values = np.arange(60) % 20 * np.arange(60).clip(0, 1)
+    table = Rows(values[:, None].astype(float), np.empty((60, 0), object), np.arange(60) % 2, Schema("table", "class"))
+    shared = share_out(_config(), table)
+    assert [finding.code for finding in shared.findings] == ["repeated-rows"]
+    parted = share_out(_config(clean={"duplicates": "ignore"}), table)
+    assert parted.findings == []
+    assert set(values[parted.splits["test"]]) & set(values[parted.splits["train"]])
+    assert not set(values[shared.splits["test"]]) & set(values[shared.splits["train"]])

@@ -50,6 +50,8 @@ def share_out(config: Config, source: Source, kept: np.ndarray | None = None) ->
         findings += manifest.changed(path, keys, "data.source")
     if not ignored:
         findings += leaks.across(source, splits, keys, "warning" if source.schema.inputs == "table" else "error")
+    if not ignored and source.schema.inputs == "table" and by not in ("given", "manifest"):
+        findings += leaks.repeated(contents)
     if by not in ("given", "manifest") and not (config.data.split.folds or spec["test_groups"] or spec["val_groups"]):
         findings += leaks.uneven(splits, {part: spec[part] for part in split.PARTS}, by)
     errors = [finding for finding in findings if finding.severity == "error"]

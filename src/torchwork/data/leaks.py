@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,8 @@ from torchwork.types import Finding, Severity, Source
 
 _SHOWN = 10  # pairs that are told
 
-# A part whose count is this far from its share of the samples, relative to it, is told.
+# A part whose count is this far from its share of the samples, relative to it, is told; so are rows of which this share
+# is equal to another.
 _FAR = 0.2
 
 
@@ -78,6 +80,21 @@ def uneven(
         "grouped": "groups stay whole",
     }.get(by, "equal content stays together; data.clean.duplicates: ignore parts it")
     return [Finding("uneven-split", "warning", where, f"asked for {asked}, got {got}", why)]
+
+
+def repeated(contents: Sequence[str], where: str = "data.clean.duplicates") -> list[Finding]:
+    """Return a finding where so many rows of a table are equal to another that to part them may be what is meant.
+
+    >>> repeated(["a", "a", "b", ""])[0].message
+    '2 of 4 rows (50%) are equal to another one, and equal rows stay on one side of the split'
+    """
+    counts = Counter(content for content in contents if content)
+    equal = sum(count for count in counts.values() if count > 1)
+    if equal <= _FAR * len(contents):
+        return []
+    message = f"{equal} of {len(contents)} rows ({equal / len(contents):.0%}) are equal to another one, and equal rows "
+    fix = "where they are natural, as of few categories, say ignore, so that all parts have their share of them"
+    return [Finding("repeated-rows", "warning", where, f"{message}stay on one side of the split", fix)]
 
 
 def keys_of(indices: Sequence[int] | np.ndarray, contents: Sequence[str]) -> dict[int, str]:
