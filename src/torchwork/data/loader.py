@@ -246,6 +246,7 @@ class Loader:
             read = self._ahead(keys)
         for inputs, target in read:
             yield inputs, moved(target, self.device)
+            del inputs, target
 
     def _ahead(self, keys: list[Any]) -> Iterator[tuple[Any, Tensor]]:
         """Yield batches that a thread reads, and sends to the device, while the model is at work on those before."""
@@ -253,13 +254,13 @@ class Loader:
         side, read = SideStream(self.device), self._reading
         read.num_threads = threads.beside(torch.get_num_threads())
 
-        def sent() -> Iterator[Any]:
-            for key in keys:
-                inputs, target = read(key)
-                yield side.send(inputs), target
+        def sent(key: Any) -> tuple[Any, Tensor]:
+            inputs, target = read(key)
+            return side.send(inputs), target
 
-        for inputs, target in ahead(sent()):
+        for inputs, target in ahead(map(sent, keys)):
             yield side.arrived(inputs), target
+            del inputs, target
 
 
 def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch_size") -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 Item = TypeVar("Item")
 
-# How many batches stand ready: one that is being made beside one that waits hides all but the slowest ones.
-AHEAD = 2
+# How many batches stand ready, beside one that is being made.
+AHEAD = 1
 _END = object()
 
 
@@ -42,6 +42,7 @@ def ahead(items: Iterator[Item], count: int = AHEAD) -> Iterator[Item]:
             for item in items:
                 if not hand_over((item, None)):
                     return
+                del item  # a batch of photographs is not held while the next is made
             hand_over((_END, None))
         except BaseException as error:
             hand_over((_END, error))
@@ -59,6 +60,7 @@ def ahead(items: Iterator[Item], count: int = AHEAD) -> Iterator[Item]:
             if item is _END:
                 return
             yield item
+            del item
     finally:
         stopped.set()
         thread.join()
