@@ -142,7 +142,9 @@ def test_a_column_that_says_much_but_not_all_does_not_give_the_target_away():
     noise = random.random((1000, 3))
     x = np.where(noise < [0.001, 0.05, 0.2], 1 - target[:, None], target[:, None])
     found = giveaway.skills(x.astype(float), target)
-    np.testing.assert_allclose(found, 1 - (x != target[:, None]).sum(0) / min(target.sum(), (1 - target).sum()))
+    skill = 1 - (x != target[:, None]).sum(0) / min(target.sum(), (1 - target).sum())
+    np.testing.assert_allclose(found, skill, atol=0.1)  # those that say little are judged by a fifth of the rows
+    assert found[0] == pytest.approx(skill[0])
     assert (found >= giveaway.NEARLY).tolist() == [True, False, False]
 
 
