@@ -216,3 +216,17 @@ def test_what_no_source_would_take_is_said_on_a_page_too(torchwork, tmp_path):
     assert done.code == 2
     assert "error: one-class: " in done.out
     page(tmp_path / "inspect.html")
+
+
+def test_a_set_of_which_nothing_can_be_read_is_told_by_config_and_by_path(torchwork, folder, tmp_path):
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    (tmp_path / "c.yaml").write_text(
+        f"data:\n  source: {{name: ImageFolder, root: '{folder}'}}\n"
+        "model: LeNet\nloss: CrossEntropyLoss\noptimizer: {name: Adam, lr: 0.001}\ntrain: {epochs: 1}\n"
+    )
+    for what in ("c.yaml", folder):
+        done = torchwork("inspect", what)
+        assert (done.code, done.err) == (2, "")
+        assert "error: zero-byte: 54 samples cannot be used" in done.out
+        page(tmp_path / "inspect.html")

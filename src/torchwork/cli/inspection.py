@@ -75,6 +75,8 @@ def _of_config(config: Config) -> Opened:
     if source is None:
         return Opened(None, None, findings)
     kept = np.setdiff1d(np.arange(len(source)), [fault.index for fault in source.faults])
+    if not len(kept):
+        return Opened(source, None, findings)
     try:
         ignored = config.data.clean.duplicates == "ignore"
         together = None if ignored else fingerprints(source, kept)
@@ -143,7 +145,7 @@ def _print(found: Audit, out: Path) -> None:
     sizes = "".join(f", {part} {count:,}" for part, count in found.splits.items())
     classes = len({label for part in found.counts.values() for label in part})
     said = f" of {classes:,} class{'' if classes == 1 else 'es'}" if classes else ""
-    print(f"{found.num_samples:,} {inspection.kind_of(found.inputs)}{said}{sizes}")
+    print(f"{found.num_samples:,} {inspection.kind_of(found.inputs, found.num_samples)}{said}{sizes}")
     if found.findings:
         layout.title(inspection.summary([{"severity": finding.severity} for finding in found.findings]))
     for finding in found.findings:

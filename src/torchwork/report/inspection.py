@@ -10,7 +10,7 @@ from torchwork.report import names, tables
 from torchwork.report.html import styles, template
 
 _WIDTH, _HEIGHT = 240, 56
-_KINDS = {"image": "images", "text": "texts", "audio": "sounds", "table": "rows", "array": "samples"}
+_KINDS = {"image": "image", "text": "text", "audio": "sound", "table": "row", "array": "sample"}
 _SEVERITIES = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "info": ("note", "notes")}
 # So many classes are shown at once; more can be unfolded, up to the most rows of a table.
 _OPEN = 24
@@ -29,7 +29,7 @@ def render(facts: Mapping[str, Any], name: str) -> str:
         css=styles("page.css", "inspect.css"),
         name=names.label(name, 120),
         facts=facts,
-        kind=kind_of(facts["inputs"]),
+        kind=kind_of(facts["inputs"], facts["samples"]),
         severities=_SEVERITIES,
         summary=summary(facts["findings"]),
         splits=list(counts),
@@ -44,13 +44,13 @@ def render(facts: Mapping[str, Any], name: str) -> str:
     )
 
 
-def kind_of(inputs: str) -> str:
+def kind_of(inputs: str, count: int) -> str:
     """Return what samples of a kind are called.
 
-    >>> kind_of("audio")
-    'sounds'
+    >>> kind_of("audio", 3), kind_of("table", 1)
+    ('sounds', 'row')
     """
-    return _KINDS[inputs]
+    return _KINDS[inputs] + ("" if count == 1 else "s")
 
 
 def summary(findings: Sequence[Mapping[str, Any]]) -> str:
