@@ -88,6 +88,7 @@ def test_a_model_of_texts_learns_and_predicts_what_it_was_evaluated_on(
     assert facts["num_texts_cut"] > 0
     said = f"{facts['num_tokens']} different; {facts['num_texts_cut']} texts of train cut to {facts['text_length']}"
     assert said in (run.path / rundir.REPORT).read_text(encoding="utf-8")
+    assert "of train are cut to that" in (run.path / rundir.LOG).read_text(encoding="utf-8").splitlines()[0]
 
 
 def assembled(path: Path, **data: Any) -> assembly.Parts:

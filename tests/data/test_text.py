@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from torchwork.data.source import open_source
 from torchwork.data.text import TextCSV, open_texts, read_texts
+from torchwork.data.transform import Pipeline
 from torchwork.types import InputError
 
 LETTERS = st.characters(exclude_categories=["Cs"])
@@ -49,6 +51,7 @@ def test_quotation_marks_of_labelled_lines_are_characters(tmp_path: Path) -> Non
     assert TextCSV(path, header=False).texts == ['"Hi, he said', 'WIN "now" ""', "'ok'"]
 
 
+@settings(max_examples=40)
 @given(TEXTS)
 def test_what_the_csv_module_writes_is_read_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str]
@@ -182,3 +185,15 @@ def test_a_data_frame_has_its_texts_in_the_column_of_training() -> None:
         open_texts(frame, {"text_column": "body"})
     with pytest.raises(InputError, match="empty"):
         open_texts(pd.DataFrame({"text": ["a", None]}), {})
+
+
+def test_texts_of_several_files_go_together_and_some_of_them_apart(tmp_path: Path) -> None:
+    one = {"name": "TextCSV", "path": _write(tmp_path, "label,text\na,x\nb,\na,z\n", "one.csv")}
+    other = {"name": "TextCSV", "path": _write(tmp_path, "b\tu\na\tv\n", "other.tsv"), "header": False}
+    both = open_source({"name": "Concatenate", "sources": [one, other]})
+    assert both.read(np.array([4, 0, 3]), epoch=0)[0] == ["v", "x", "u"]
+    assert [fault.index for fault in both.faults] == [1]
+    assert both.name(3) == "1/line 1"
+    pipeline = Pipeline([], both.schema)
+    pipeline.fit(both, np.array([0, 2, 3, 4]))
+    assert pipeline.prepare(both.read(np.array([4, 0]), epoch=0)[0]).shape == (2, 1)
