@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from torchwork import assembly, config, packing
+from torchwork.config.sections import CleanConfig
 from torchwork.data import decode, resident
 from torchwork.types import InputError
 
@@ -73,3 +74,11 @@ def test_what_is_no_image_file_cannot_be_packed():
     settings = config.load({"data": {"source": "Iris"}, "model": "MLP", "optimizer": "SGD"})
     with pytest.raises(InputError, match="gives no image files"):
         packing.pack(settings)
+
+
+def test_what_cannot_be_read_is_packed_as_little_as_it_is_trained_on(settings, tmp_path):
+    (tmp_path / "images" / "class 0" / "0.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match="1 of 30 images cannot be read"):
+        packing.pack(settings)
+    data = settings.data.model_copy(update={"clean": CleanConfig(unreadable="drop")})
+    assert packing.pack(settings.model_copy(update={"data": data})).images == 29

@@ -10,6 +10,7 @@ import numpy as np
 
 from torchwork.building import pipeline_of
 from torchwork.config import Config
+from torchwork.data.clean import clean
 from torchwork.data.decoding import Decoded, FileImages, store_for
 from torchwork.data.packed import Cache, default_cache
 from torchwork.data.pipelines.images import Images
@@ -43,8 +44,9 @@ def pack(config: Config, progress: Callable[[int, int], None] = lambda done, tot
         InputError: something is wrong with the data, they are no image files, or there is no room for them.
     """
     source = open_source(config.data.source, where="data.source")
-    splits = share_out(config, source).splits
-    way = pipeline_of(config, source.schema).way
+    pipeline = pipeline_of(config, source.schema)
+    cleaned = clean(source, config.data.clean.model_dump(), filled=pipeline.facts().get("filled", ()))
+    splits, way = share_out(config, source, cleaned.kept).splits, pipeline.way
     cache = default_cache(config.data.cache_gb)
     if not isinstance(source, FileImages) or not isinstance(way, Images):
         message = "gives no image files: there is nothing to decode"

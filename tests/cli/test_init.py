@@ -233,6 +233,16 @@ def test_numbers_far_from_one_are_learnt(torchwork, tmp_path):
     assert float(r2[1]) > 0.3
 
 
+def test_files_that_cannot_be_read_are_counted_and_the_way_to_set_them_aside_is_shown(torchwork, tmp_path):
+    folder = class_folders(tmp_path)
+    (folder / "a" / "0.png").write_bytes(b"")
+    done = torchwork("init", folder)
+    (line,) = [line for line in done.out.splitlines() if "unreadable" in line]
+    assert "1 file cannot be read" in line
+    assert config.load(done.out).data.clean.unreadable == "error"
+    assert config.load(done.out.replace(line, line.replace("# ", "", 1))).data.clean.unreadable == "drop"
+
+
 def nothing_there(here: Path) -> Path:
     return here / "nothing"
 

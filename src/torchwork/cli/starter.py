@@ -87,8 +87,9 @@ class _Facts:
 
 
 def _with_target(source: Source) -> np.ndarray:
-    """Return the samples that have a target, or may have one."""
-    lacking = [fault.index for fault in source.faults if fault.code == missing.NO_TARGET]
+    """Return the samples that can be read and have a target, or may have one."""
+    table = source.schema.inputs == "table"
+    lacking = [fault.index for fault in source.faults if not table or fault.code == missing.NO_TARGET]
     return np.setdiff1d(np.arange(len(source)), lacking)
 
 
@@ -208,7 +209,9 @@ def _data_section(found: Found, source: Source, parts: dict[str, Any], remark: s
 
 
 def _clean(source: Source) -> list[str]:
-    """Write what becomes of rows with missing cells, where there are such."""
+    """Write what becomes of rows with missing cells, or could become of files that cannot be read, if there are any."""
+    if source.schema.inputs != "table":
+        return [f"  # clean: {{unreadable: drop}}  # {_unreadable(source)}"] if source.faults else []
     counts = Counter(fault.code for fault in source.faults if fault.code in missing.CODES)
     lacking = counts.pop(missing.NO_TARGET, 0)
     lines = []
@@ -222,6 +225,12 @@ def _clean(source: Source) -> list[str]:
         said = f"{lacking:,} {'row has' if lacking == 1 else 'rows have'} no target"
         lines.append(f"    unreadable: drop  # {said}, and that is never filled in")
     return ["  clean:", *lines] if lines else []
+
+
+def _unreadable(source: Source) -> str:
+    count = len(source.faults)
+    said = "file cannot be read: this sets it" if count == 1 else "files cannot be read: this sets them"
+    return f"{count:,} {said} aside, without it train names {'it' if count == 1 else 'them'} and stops"
 
 
 def _source(component: dict[str, Any]) -> list[str]:
