@@ -174,12 +174,14 @@ class Loader:
             wanted = [np.concatenate([part, self._mixing.partners(epoch, self.indices[part])]) for part in wanted]
         raw = self._read_anew(epoch, wanted) if self._kept is None else self._pick(wanted)
         with deaths_told():
-            for cut, part, (inputs, target) in zip(cuts, wanted, raw, strict=True):
+            for cut, part in zip(cuts, wanted, strict=True):
+                inputs, target = next(raw)
                 if not self._finished:
                     inputs = self._ready(inputs, self._keys(epoch, self.indices[part]))
                 if self._mixing is not None:
                     inputs, target = self._mixing(inputs, target, epoch, ids[cut])
                 batch = Batch(inputs, target, ids[cut])
+                del inputs, target
                 yield batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
 
     def _keys(self, epoch: int, ids: np.ndarray) -> list[np.ndarray]:
