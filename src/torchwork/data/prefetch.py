@@ -12,40 +12,28 @@ from torch import Tensor
 
 Item = TypeVar("Item")
 
-# How many batches stand ready, beside one that is being made.
-AHEAD = 1
 _END = object()
 
 
-def ahead(items: Iterator[Item], count: int = AHEAD) -> Iterator[Item]:
-    """Yield the items of an iterator, which a thread runs up to ``count`` items ahead; what it raises is raised here.
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items of an iterator, which a thread runs one item ahead; what it raises is raised here.
 
-    The thread ends with the generator: at its end, when it is closed, or when nobody holds it any more.
+    One is enough: who waits for the next one gains nothing from a second. The thread ends with the generator: at its
+    end, when it is closed, or when nobody holds it any more.
 
     >>> list(ahead(iter(range(3))))
     [0, 1, 2]
     """
-    ready: queue.Queue[Any] = queue.Queue(count)
+    ready: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+    wanted = threading.Semaphore(1)
     stopped = threading.Event()
-
-    def hand_over(item: Any) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
 
     def run() -> None:
         try:
-            for item in items:
-                if not hand_over((item, None)):
-                    return
-                del item  # a batch of photographs is not held while the next is made
-            hand_over((_END, None))
+            while wanted.acquire() and not stopped.is_set():
+                ready.put((next(items, _END), None))
         except BaseException as error:
-            hand_over((_END, error))
+            ready.put((_END, error))
         finally:
             if isinstance(items, Generator):
                 items.close()
@@ -59,10 +47,12 @@ def ahead(items: Iterator[Item], count: int = AHEAD) -> Iterator[Item]:
                 raise error
             if item is _END:
                 return
+            wanted.release()  # the next one is made while this one is in use
             yield item
-            del item
+            del item  # a batch of photographs is not held while it is waited for the next
     finally:
         stopped.set()
+        wanted.release()
         thread.join()
 
 
