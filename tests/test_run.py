@@ -248,10 +248,10 @@ def test_the_training_loss_is_the_mean_over_the_samples_that_were_used(tmp_path)
         "data": {**IRIS["data"], "drop_last": True},
         "optimizer": {"name": "SGD", "lr": 0.0},
         "model": {"name": "MLP", "hidden": [4]},
-        "train": {"epochs": 1},
+        "train": {"epochs": 1, "threads": 1},
     }
     run = torchwork.train(settings, out=tmp_path / "run")
-    parts = torchwork.assembly.assemble(torchwork.assembly.with_threads(config.load(settings)))
+    parts = torchwork.assembly.assemble(config.load(settings))
     batches = list(parts.data.loaders["train"].batches(0))
     assert sum(len(batch.target) for batch in batches) == 96  # 6 full batches of 105 samples
     with torch.no_grad():

@@ -15,6 +15,7 @@ from torchwork.allocator import keep_freed_memory
 from torchwork.building import DTYPES, build_model, check_model_options
 from torchwork.checks import setup
 from torchwork.config import Config
+from torchwork.data.audit.quick import quick
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
 from torchwork.optim import build as optimizers
@@ -122,13 +123,12 @@ def _check_setup(parts: Parts) -> None:
         accumulate=parts.options.accumulate,
         smallest_batch=ragged if ragged and not data.drop_last else data.batch_size,
         mined=pairs is not None and pairs.mining != "none",
-        class_counts=parts.data.facts()["class_counts"],
         num_val=len(parts.data.splits.get("val", ())),
     )
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise InputError(errors)
-    parts.findings += found
+    parts.findings += [*found, *quick(parts.data.source, parts.data.splits)]
 
 
 def _with_threads(config: Config, data: Data) -> Config:

@@ -1,4 +1,4 @@
-"""Findings about a whole set-up: what accumulating changes, lone samples, rare classes, no validation."""
+"""Findings about a whole set-up: what accumulating changes, lone samples, no validation."""
 
 import pytest
 from torch import nn
@@ -7,7 +7,7 @@ import torchwork
 from torchwork.checks.setup import findings
 from torchwork.types import InputError
 
-FINE = {"accumulate": 1, "smallest_batch": 8, "mined": False, "class_counts": {"train": {"a": 9}}, "num_val": 5}
+FINE = {"accumulate": 1, "smallest_batch": 8, "mined": False, "num_val": 5}
 NORMED = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
 
 
@@ -38,8 +38,7 @@ def test_a_lone_sample_is_an_error_where_batch_norm_has_nothing_else_to_average(
     assert codes(nn.Linear(2, 2), smallest_batch=1) == []
 
 
-def test_rare_classes_and_no_validation_are_told():
-    assert codes(nn.Linear(2, 2), class_counts={"val": {"a": 4, "b": 5}}) == [("rare-class", "warning")]
+def test_no_validation_is_told():
     assert codes(nn.Linear(2, 2), num_val=0) == [("no-val", "warning")]
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from torch import nn
 
 from torchwork.types import Finding, Severity
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_FEW = 5
 
 
 def findings(
@@ -19,7 +16,6 @@ def findings(
     accumulate: int,
     smallest_batch: int,
     mined: bool,
-    class_counts: Mapping[str, Mapping[str, int]],
     num_val: int,
 ) -> list[Finding]:
     """Return what is wrong or worth a look in a model, the way its batches are cut, and the samples it learns from.
@@ -29,13 +25,12 @@ def findings(
         accumulate: Batches to one update.
         smallest_batch: Samples in the smallest batch of training.
         mined: Whether triplets are chosen within each batch.
-        class_counts: Samples of each class by split.
         num_val: Samples to validate on.
     """
     return [
         *_cut(model, accumulate, mined),
         *_lone_sample(model, smallest_batch),
-        *_samples(class_counts, num_val),
+        *_no_validation(num_val),
     ]
 
 
@@ -67,17 +62,11 @@ def _lone_sample(model: nn.Module, smallest_batch: int) -> list[Finding]:
     return [Finding("batch-norm-one", severity, "data.batch_size", f"training has {message}", fix)]
 
 
-def _samples(class_counts: Mapping[str, Mapping[str, int]], num_val: int) -> list[Finding]:
-    found = []
-    for split, counts in class_counts.items():
-        rare = [f"{name} ({count})" for name, count in counts.items() if count < _FEW]
-        if rare:
-            message = f"{split} has fewer than {_FEW} samples of {_some(rare)}"
-            found.append(Finding("rare-class", "warning", "data.split", message, "their figures will mean little"))
-    if num_val == 0:
-        message = "there is no val split: nothing tells when to stop, and the last weights are kept, not the best"
-        found.append(Finding("no-val", "warning", "data.split.val", message, "give it a share"))
-    return found
+def _no_validation(num_val: int) -> list[Finding]:
+    if num_val:
+        return []
+    message = "there is no val split: nothing tells when to stop, and the last weights are kept, not the best"
+    return [Finding("no-val", "warning", "data.split.val", message, "give it a share")]
 
 
 def _names(model: nn.Module, kinds: type[nn.Module] | tuple[type[nn.Module], ...]) -> list[str]:
