@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 	$(BIN)/torchwork train examples/digits.yaml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m ""

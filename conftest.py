@@ -1,10 +1,19 @@
-"""For every test and docstring: what is remembered about files is remembered in a folder of the test's own."""
+"""For every test and docstring: a cache of its own, no test that asserts a time, and a core for each worker."""
 
 from __future__ import annotations
 
+import os
 import uuid
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # threads of several workers would wait for each other
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from torchwork import assembly, config, packing
 from torchwork.config.sections import CleanConfig
-from torchwork.data import decode, resident
+from torchwork.data import resident
+from torchwork.data.files import ImageFiles
 from torchwork.types import InputError
 
 
@@ -53,13 +54,13 @@ def test_a_run_reads_the_same_bytes_from_packs_without_decoding(settings, monkey
     assert done.images == 30
     assert told[-1] == (30, 30)
     monkeypatch.setattr(resident, "SHARE", 0.0)
-    monkeypatch.setattr(decode, "decode", lambda *arguments, **options: pytest.fail("decoded again"))
+    monkeypatch.setattr(ImageFiles, "decode", lambda *arguments: pytest.fail("decoded again"))
     assert _inputs(settings) == expected
 
 
 def test_packing_again_decodes_nothing(settings, monkeypatch):
     first = packing.pack(settings)
-    monkeypatch.setattr(decode, "decode", lambda *arguments, **options: pytest.fail("decoded again"))
+    monkeypatch.setattr(ImageFiles, "decode", lambda *arguments: pytest.fail("decoded again"))
     assert packing.pack(settings) == first
 
 

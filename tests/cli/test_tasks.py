@@ -97,7 +97,7 @@ def test_a_run_of_every_task_is_trained_evaluated_and_used(torchwork, tmp_path, 
     used = torchwork("predict", "run", _samples(tmp_path, task))
     assert used.code == 0, used.err
     assert len(rundir.read_csv(tmp_path / "predictions.csv")) == 3
-    assert max(map(len, used.out.splitlines())) < 200
+    assert max(map(len, used.out.splitlines())) < 150 + len(str(tmp_path))
     assert ("more columns" in used.out) == (task == "embedding")
 
 

@@ -31,8 +31,8 @@ def _learnt(texts: list[str], **options: object) -> Tokenize:
 @given(TEXTS)
 def test_bytes_give_every_text_back(texts: list[str]) -> None:
     numbers = _learnt(texts, unit="bytes", lowercase=False, length=200).encode(texts)
-    kept = [bytes(row[row != PADDING].sub(FIRST).tolist()).decode() for row in numbers]
-    assert kept == [text.encode()[:200].decode(errors="ignore") for text in texts]
+    kept = [bytes(row[row != PADDING].sub(FIRST).tolist()) for row in numbers]
+    assert kept == [text.encode()[:200] for text in texts]
 
 
 @given(TEXTS)
