@@ -8,7 +8,6 @@ header, before memory is taken.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Sequence
@@ -145,17 +144,18 @@ def header(path: Path) -> Header:
         UnreadableError: as ``decode``; damage within the pixels of a JPEG or PNG is only found by that.
     """
     try:
-        with _open(path) as file:
-            head = file.read(_HEAD)
-            kind = others.kind(head[: others.SNIFFED], path.suffix)
-            if kind in ("JPEG", "PNG"):
-                length = os.fstat(file.fileno()).st_size
-                tail = head if length <= len(head) else _tail(file, length)
-                found = (_of_jpeg if kind == "JPEG" else _of_png)(head, tail, length)
-                if found is not None:
-                    return found
-            file.seek(0)
-            data = file.readall()
+        file, length = _opened(path)
+        try:
+            head = os.read(file, _HEAD)
+            tail = head if length <= len(head) else os.pread(file, _TAIL, max(0, length - _TAIL))
+        finally:
+            os.close(file)
+        kind = "JPEG" if head.startswith(jpeg.SIGNATURE) else others.kind(head[: others.SNIFFED], path.suffix)
+        if kind in ("JPEG", "PNG"):
+            found = (_of_jpeg if kind == "JPEG" else _of_png)(head, tail, length)
+            if found is not None:
+                return found
+        data = _read(path)
         if kind == "JPEG":
             pixels, mode = jpeg.decode(data), _JPEG_MODES[len(jpeg.layout(data).components)]
         else:
@@ -165,11 +165,6 @@ def header(path: Path) -> Header:
     except Exception as error:
         raise _unreadable(error) from error
     return Header(pixels.shape[0], pixels.shape[1], kind, mode)
-
-
-def _tail(file: io.FileIO, length: int) -> bytes:
-    file.seek(max(0, length - _TAIL))
-    return file.read(_TAIL)
 
 
 def _of_jpeg(head: bytes, tail: bytes, length: int) -> Header | None:
@@ -207,10 +202,6 @@ def _read(path: Path) -> bytes:
         return data
     finally:
         os.close(file)
-
-
-def _open(path: Path) -> io.FileIO:
-    return io.FileIO(_opened(path)[0])
 
 
 def _opened(path: Path) -> tuple[int, int]:
