@@ -74,9 +74,9 @@ class Picked:
         """Return the fingerprint of each sample's content, as the source gives it."""
         return fingerprints(self.source, self.indices[indices])
 
-    def _decode(self, index: int, size: tuple[int, int] | None = None, buffer: np.ndarray | None = None) -> Tensor:
+    def _decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
         assert isinstance(self.source, FileImages)
-        return self.source.decode(int(self.indices[index]), size, buffer)
+        return self.source.decode(int(self.indices[index]), size)
 
 
 class Subset(Picked):

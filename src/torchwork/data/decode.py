@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,7 +89,6 @@ def decode(
     mode: Mode = "RGB",
     size: tuple[int, int] | None = None,
     background: Background = "white",
-    buffer: np.ndarray | None = None,
 ) -> Tensor:
     """Read an image file as uint8 [C, H, W].
 
@@ -105,7 +103,6 @@ def decode(
         size: Let a JPEG be decoded at half its size or less, as long as neither side falls below this height and width.
         background: What shows through where an image is transparent, in the modes RGB and L: (a · colour +
             (255 − a) · background) / 255, rounded. The colour that is stored below full transparency means nothing.
-        buffer: uint8 [H · W · C], memory in which a JPEG is decoded where it fits: the tensor then is a view of it.
 
     Raises:
         UnreadableError: with the reason, and its kind as ``code``.
@@ -114,7 +111,7 @@ def decode(
         data = _read(path)
         kind = "JPEG" if data.startswith(jpeg.SIGNATURE) else others.kind(data[: others.SNIFFED], path.suffix)
         if kind == "JPEG":
-            pixels = jpeg.decode(data, size, buffer if mode == "RGB" else None)
+            pixels = jpeg.decode(data, size)
         else:
             pixels, _ = others.decode(kind, data, None if mode == "RGBA" else colour(background))
     except UnreadableError:

@@ -32,8 +32,8 @@ class FileImages(Source, Protocol):
     mode: str  # RGB, L or another of Pillow's, which gives the number of channels
     reading: str  # how pixels come from a file, in words
 
-    def decode(self, index: int, size: tuple[int, int] | None = None, buffer: np.ndarray | None = None) -> Tensor:
-        """Return one image uint8 [C, H, W]; ``size`` is a hint as for ``read``, ``buffer`` memory that it may fill."""
+    def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
+        """Return one image uint8 [C, H, W]; ``size`` is a hint as for ``read``."""
         ...
 
 
@@ -99,7 +99,6 @@ class Decoded:
         self._source = source
         self._prepare = way.prepare_one if sized else way.prepare_unsized
         self._hint = way.size_hint if sized else None
-        self._as_decoded = not way.said(sized=sized)
         small = float(source.sizes.prod(1).mean()) < SMALL if len(source.sizes) else False
         self._most_threads = 1 if small else threads.num_cores()
         self.store = store
@@ -112,8 +111,7 @@ class Decoded:
         """
         found = None if self.store is None else self.store.get(index)
         if found is None:
-            place = self.store.slot(index) if self.store is not None and self._as_decoded else None
-            found = self._prepare(self._source.decode(index, self._hint, place))
+            found = self._prepare(self._source.decode(index, self._hint))
             if self.store is not None:
                 self.store.put(index, found)
         return found

@@ -7,6 +7,8 @@ import json
 import mmap
 import os
 import shutil
+import sys
+import tempfile
 import weakref
 import zlib
 from collections.abc import Sequence
@@ -56,17 +58,19 @@ class Packed:
         self._there = np.zeros(len(self._shapes), bool)
         self._sums: np.ndarray | None = None
         if folder is None:
-            # numpy would ask for huge pages, which are first touched here one by one: four times as long on a virtual
-            # machine whose host has to find the memory
-            self._pixels = np.frombuffer(mmap.mmap(-1, max(1, self.nbytes)), np.uint8)
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        used = os.open(folder / _USED, os.O_CREAT | os.O_RDWR)
-        weakref.finalize(self, os.close, used)  # held as long as this lives: nobody deletes the pack then
-        fcntl.flock(used, fcntl.LOCK_SH)
-        os.utime(folder / _USED)
-        self._pixels = _mapped(folder / _PIXELS, np.dtype(np.uint8), self.nbytes)
-        self._sums = _mapped(folder / _SUMS, np.dtype(np.uint32), len(self._shapes))
+            file = _in_memory()
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            used = os.open(folder / _USED, os.O_CREAT | os.O_RDWR)
+            weakref.finalize(self, os.close, used)  # held as long as this lives: nobody deletes the pack then
+            fcntl.flock(used, fcntl.LOCK_SH)
+            os.utime(folder / _USED)
+            file = os.open(folder / _PIXELS, os.O_CREAT | os.O_RDWR, 0o666)
+            self._sums = _sums(folder / _SUMS, len(self._shapes))
+        weakref.finalize(self, os.close, file)
+        self._file = file
+        _lengthen(file, max(1, self.nbytes), taken=folder is not None)
+        self._pixels = np.frombuffer(mmap.mmap(file, max(1, self.nbytes)), np.uint8)
 
     def __len__(self) -> int:
         return len(self._shapes)
@@ -84,10 +88,10 @@ class Packed:
     def get(self, place: int) -> Tensor | None:
         """Return an image uint8 [C, H, W], a view that is not to be changed, or None where it is not there (whole)."""
         if not self._there[place]:
-            if self._sums is None or self._sums[place] == 0 or _sum(self.slot(place)) != self._sums[place]:
+            if self._sums is None or self._sums[place] == 0 or _sum(self._slot(place)) != self._sums[place]:
                 return None
             self._there[place] = True
-        return torch.from_numpy(self.slot(place).reshape(*self._shapes[place])).permute(2, 0, 1)
+        return torch.from_numpy(self._slot(place).reshape(*self._shapes[place])).permute(2, 0, 1)
 
     def put(self, place: int, image: Tensor) -> None:
         """Write an image uint8 [C, H, W].
@@ -98,19 +102,18 @@ class Packed:
         height, width, channels = self._shapes[place].tolist()
         if tuple(image.shape) != (channels, height, width):
             raise ValueError(f"image {place} is {list(image.shape)}, not {[channels, height, width]}")
-        slot = self.slot(place)
-        if image.data_ptr() != slot.ctypes.data:
-            slot.reshape(height, width, channels)[...] = image.permute(1, 2, 0).numpy()
+        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()).reshape(-1)
+        # written, not copied into the mapping: new memory then costs half, and a full disk is an error, not a signal
+        _write(self._file, pixels.data, int(self._starts[place]))
         if self._sums is not None:
-            self._sums[place] = _sum(slot)
+            self._sums[place] = _sum(pixels)
         self._there[place] = True
 
     def missing(self, places: Sequence[int]) -> list[int]:
         """Return those of the places that hold no image."""
         return [place for place in places if self.get(place) is None]
 
-    def slot(self, place: int) -> np.ndarray:
-        """Return the memory of an image, uint8 [H · W · C]; what is written there counts once it was ``put``."""
+    def _slot(self, place: int) -> np.ndarray:
         return self._pixels[self._starts[place] : self._starts[place + 1]]
 
 
@@ -119,11 +122,40 @@ def _sum(slot: np.ndarray) -> int:
     return zlib.crc32(slot.data) or 1
 
 
-def _mapped(path: Path, dtype: np.dtype[Any], count: int) -> np.ndarray:
-    if count:
-        with open(path, "ab") as file:  # the disk's blocks are taken now: a full disk would end the process later
-            os.posix_fallocate(file.fileno(), 0, count * dtype.itemsize)
-    return np.memmap(path, dtype, mode="r+", shape=(count,)) if count else np.empty(0, dtype)
+def _in_memory() -> int:
+    """Return a file without a name that stands in memory; on disk where the system has no such."""
+    if sys.platform == "linux":
+        return os.memfd_create("torchwork")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _sums(path: Path, count: int) -> np.ndarray:
+    file = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        _lengthen(file, count * 4, taken=True)
+    finally:
+        os.close(file)
+    return np.memmap(path, np.uint32, mode="r+", shape=(count,)) if count else np.empty(0, np.uint32)
+
+
+def _lengthen(file: int, length: int, *, taken: bool) -> None:
+    """Make a file longer; with its blocks ``taken`` from the disk at once, so that a disk that is too full says so now.
+
+    A file is never made shorter, as another run may have it mapped.
+    """
+    if length <= os.fstat(file).st_size:
+        return
+    if taken:
+        os.posix_fallocate(file, 0, length)
+    else:
+        os.ftruncate(file, length)
+
+
+def _write(file: int, pixels: memoryview, start: int) -> None:
+    while len(pixels):
+        count = os.pwrite(file, pixels, start)
+        pixels, start = pixels[count:], start + count
 
 
 @dataclass(frozen=True)

@@ -81,13 +81,12 @@ def layout(data: bytes) -> Layout:
     return Layout(*frame, turn, at)
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None, buffer: np.ndarray | None = None) -> np.ndarray:
+def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
     """Return [H, W, 3] as shown, or [H, W, 1] of a grey file.
 
     Args:
         data: The file.
         size: Decode at half the size or less, as long as neither side falls below this height and width.
-        buffer: uint8 [H · W · 3], where the pixels of a colour image are written if it fits.
 
     Raises:
         UnreadableError: damaged, cut off, or of a kind that libjpeg-turbo does not read.
@@ -108,8 +107,6 @@ def decode(data: bytes, size: tuple[int, int] | None = None, buffer: np.ndarray 
         "min_width": width,
         "min_factor": 1 if size is None else 2,  # scales over one half take longer than they save
     }
-    if buffer is not None and size is None and colours == "RGB" and len(buffer) == 3 * found.height * found.width:
-        options["buffer"] = buffer
     try:
         pixels = simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
