@@ -128,7 +128,7 @@ def _check_setup(parts: Parts) -> None:
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise InputError(errors)
-    parts.findings += [*found, *quick(parts.data.source, parts.data.splits)]
+    parts.findings += [*found, *quick(parts.data.source, parts.data.splits, parts.data.shared.contents)]
 
 
 def _with_threads(config: Config, data: Data) -> Config:

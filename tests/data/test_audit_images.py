@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.planted import ODD, READABLE, plant
-from torchwork.data import decode
+from torchwork.data import clean, decode
 from torchwork.data.arrays import Arrays
-from torchwork.data.audit import perceptual
+from torchwork.data.audit import duplicates, perceptual
 from torchwork.data.audit.pictures import pictures
 from torchwork.data.audit.quick import quick
 from torchwork.data.audit.records import Audit, Seen
@@ -212,7 +213,7 @@ def test_another_audit_decodes_only_what_has_changed(make_folder: Make, monkeypa
     assert decoded == ["003.png"]
 
 
-def test_before_training_the_content_is_told_where_it_is_remembered_and_nothing_is_decoded(
+def test_before_training_few_images_are_compared_and_of_many_those_that_are_remembered(
     make_folder: Make, monkeypatch: pytest.MonkeyPatch
 ):
     root = make_folder({"cat": 20, "dog": 20}, height=48, width=64)
@@ -224,12 +225,45 @@ def test_before_training_the_content_is_told_where_it_is_remembered_and_nothing_
     place = {source.name(index): index for index in range(len(source))}
     test = np.array([place["cat/copy.jpg"], place["dog/000.png"], place["dog/001.png"]])
     splits = {"train": np.setdiff1d(np.arange(len(source)), test), "test": test}
-    assert {finding.code for finding in quick(source, splits)} == {"rare-class"}
-    audit(source, splits)
+    with monkeypatch.context() as many:
+        many.setattr(clean, "DECODED", 1000)
+        many.setattr(decode, "decode", None)
+        assert {finding.code for finding in quick(source, splits)} == {"rare-class"}
+    with monkeypatch.context() as many:
+        many.setattr("torchwork.data.audit.quick.MOST_IMAGES", len(source) - 1)
+        many.setattr(decode, "decode", None)
+        assert {finding.code for finding in quick(source, splits)} == {"rare-class"}
+    assert "near-duplicates-across-splits" in {finding.code for finding in quick(source, splits)}
+    monkeypatch.setattr(clean, "DECODED", 1000)
     monkeypatch.setattr(decode, "decode", None)
     found = {finding.code: finding for finding in quick(source, splits)}
     assert set(found) == {"rare-class", "near-duplicates-across-splits"}
     assert "cat/000.png (train) = cat/copy.jpg (test)" in found["near-duplicates-across-splits"].message
+
+
+def test_before_training_equal_content_with_two_labels_is_told_of_all_that_is_in_a_split_and_nothing_is_decoded(
+    make_folder: Make, monkeypatch: pytest.MonkeyPatch
+):
+    root = make_folder({"cat": 8, "dog": 8})
+    shutil.copy(root / "cat" / "000.png", root / "dog" / "same.png")
+    shutil.copy(root / "cat" / "001.png", root / "dog" / "aside.png")
+    (root / "cat" / "empty.png").write_bytes(b"")
+    (root / "dog" / "empty.png").write_bytes(b"")
+    source = ImageFolder(str(root))
+    aside = [place for place in range(len(source)) if source.name(place) in ("dog/aside.png", "cat/empty.png")]
+    splits = {"train": np.setdiff1d(np.arange(len(source)), aside)}
+    monkeypatch.setattr(clean, "DECODED", 0)
+    monkeypatch.setattr(decode, "decode", None)
+    (found,) = quick(source, splits)
+    assert found.message == "the same content has two labels or more in 1 group: cat/000.png (cat) = dog/same.png (dog)"
+    given = {place: f"{place % 9}" for place in splits["train"].tolist()}
+    assert quick(source, splits, given)[0].message.startswith("the same content has two labels or more in 8 groups")
+
+
+@pytest.mark.parametrize(("given", "fix"), [(True, "move each group to one split"), (False, "by: grouped")])
+def test_how_copies_come_to_one_side_depends_on_where_the_splits_are_from(given: bool, fix: str):
+    samples = duplicates.Samples(str, None, np.array(["train", "test"], object), given)
+    assert fix in duplicates.near(((0, 1),), samples, "alike")[-1].finding.fix
 
 
 def test_the_mean_image_of_a_class_is_the_mean_of_its_images(make_folder: Make, smooth: Callable[..., np.ndarray]):

@@ -7,7 +7,7 @@ a sample that is set aside is in no split.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,7 +112,7 @@ def _unreadable(source: Source, spec: Mapping[str, Any], where: str, filled: Col
     paths = getattr(source, "paths", None)
     if paths is not None and source.schema.inputs in _DAMAGE:
         rest = np.setdiff1d(np.arange(len(source)), [fault.index for fault in found]).tolist()
-        if drop or sum(_bytes(paths[index]) for index in rest) <= DECODED:
+        if drop or soon_decoded(paths[index] for index in rest):
             found = sorted([*found, *_DAMAGE[source.schema.inputs](source, rest)])
     if not found or drop:
         return found, []
@@ -135,6 +135,11 @@ _DAMAGE: dict[str, Callable[[Source, Sequence[int]], list[Fault]]] = {
     "image": images.damage,
     "audio": sounds.damage,
 }
+
+
+def soon_decoded(paths: Iterable[Path]) -> bool:
+    """Tell whether files have so few bytes together that all are decoded before training: 128 MiB at most."""
+    return sum(map(_bytes, paths)) <= DECODED
 
 
 def _bytes(path: Path) -> int:

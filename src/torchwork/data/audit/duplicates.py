@@ -13,6 +13,13 @@ from torchwork.types import Finding, Severity
 
 _FEW = 3  # names of a group that a message holds
 
+# How copies come to one side.
+_GIVEN = "move each group to one split, or remove all but one of it"
+_CUT = (
+    "remove all but one of each group, or keep it on one side by data.split.by: grouped, with group: a column that "
+    "names it (of files in folders: a group of the source's pattern)"
+)
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -21,6 +28,7 @@ class Samples:
     name: Callable[[int], str]
     labels: np.ndarray | None
     parts: np.ndarray | None
+    given: bool = False  # whether the data come with their splits
 
 
 def same(keys: Iterable[str]) -> Groups:
@@ -92,7 +100,7 @@ def exact(groups: Groups, samples: Samples, what: str = "content") -> list[Seen]
         lambda n: f"the same {what} stands in two splits or more in {counted(n, 'group', 'groups')}",
         "remove it from one of them: what was trained on says nothing about new samples",
         with_parts=True,
-        where="data.clean.duplicates",
+        where="data.split",
     )
 
 
@@ -127,7 +135,7 @@ def near(groups: Groups, samples: Samples, how: str) -> list[Seen]:
         "near-duplicates-across-splits",
         "warning",
         lambda n: f"samples {how} stand in different splits in {counted(n, 'group', 'groups')}",
-        "put each group on one side, by a column that names it and by: group, else the figures flatter",
+        f"{_GIVEN if samples.given else _CUT}, else the figures flatter",
         with_parts=True,
     )
 

@@ -71,13 +71,20 @@ def pictures(source: Source, progress: Progress | None = None) -> Pictures:
     return _gathered(found)
 
 
-def remembered_pictures(source: Source) -> Pictures | None:
-    """Return what an audit found of a source's files, without decoding; None where there are others, or no files."""
-    paths = getattr(source, "paths", None)
-    if paths is None:
-        return None
-    found = [one for one in known(KIND, paths) if one is not None]
-    return _gathered(found) if len(found) == len(paths) else None
+def of_files(paths: Sequence[Path], places: Sequence[int], *, decode_them: bool) -> Pictures:
+    """Return what some of N files show; of the others, and of those unknown, that they are not looked at.
+
+    Args:
+        paths: The files.
+        places: Which of them.
+        decode_them: Decode those that are not remembered.
+    """
+    wanted = [paths[place] for place in places]
+    found = remembered(KIND, wanted, measure) if decode_them else known(KIND, wanted)
+    every = [{"code": "not-looked-at", "reason": ""}] * len(paths)
+    for place, one in zip(places, found, strict=True):
+        every[place] = one or every[place]
+    return _gathered(every)
 
 
 def measure(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torchwork.data.audit.histograms import by_class, of_numbers
 from torchwork.data.audit.pictures import Pictures, pictures
 from torchwork.data.audit.records import Audit, Column, Groups, Histogram, Seen
 from torchwork.data.fingerprint import fingerprints
+from torchwork.data.missing import NO_TARGET
 from torchwork.data.split import PARTS
 from torchwork.data.wording import counted, named
 from torchwork.types import Finding, Source
@@ -69,7 +70,7 @@ def samples_of(source: Source, splits: Splits | None) -> duplicates.Samples:
         parts = np.full(len(source), None, object)
         for part, ids in splits.items():
             parts[ids] = part
-    return duplicates.Samples(source.name, labels, parts)
+    return duplicates.Samples(source.name, labels, parts, given=source.given is not None)
 
 
 class _Looked:
@@ -138,10 +139,10 @@ def _sounds(source: Source, samples: duplicates.Samples, progress: Progress | No
 def _tables(source: Source, samples: duplicates.Samples, progress: Progress | None) -> _Looked:
     from torchwork.data.audit import tables
 
-    seen = [one for one in faults(source, {}) if one.finding.code != "missing"]  # these are told by column
-    for one in [*tables.findings(source), *duplicates.exact(exact(source), samples, "cells")]:
+    seen = [one for one in faults(source, {}) if one.finding.code == NO_TARGET]  # cells are told by column
+    for one in [*tables.findings(source), *duplicates.exact(exact(source), samples)]:
         finding = one.finding
-        if finding.code == "missing-cells":
+        if finding.code in ("missing-cells", "infinite-cells"):
             finding = replace(finding, severity="error", where="data.clean.missing")
         elif finding.code == "duplicates-across-splits":  # equal rows are natural in a table
             finding = replace(finding, severity="warning")
@@ -177,7 +178,7 @@ def faults(source: Source, found: Mapping[int, tuple[str, str]]) -> list[Seen]:
     for code, places in kinds.items():
         said = named(f"{source.name(place)} ({every[place][1]})" for place in places)
         message = f"{counted(len(places), 'sample', 'samples')} cannot be used ({code}): {said}"
-        where = "data.clean.missing" if source.schema.inputs == "table" else "data.clean.unreadable"
+        where = "data.clean.unreadable"
         fix = f"mend or remove them, or set them aside by {where}: drop"
         notes = {place: every[place][1] for place in places}
         seen.append(Seen(Finding(code, "error", where, message, fix), tuple((place,) for place in places), notes))
