@@ -198,3 +198,14 @@ def test_partners_do_not_depend_on_the_batch():
     assert np.array_equal(mixing.partners(1, ids[10:20]), whole[10:20])
     assert not np.array_equal(mixing.partners(2, ids), whole)
     assert rng.seed(0, "partner") != rng.seed(1, "partner")
+
+
+def test_a_disk_that_fails_costs_the_pack_and_not_the_epoch(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(resident, "SHARE", 0.0)
+    expected = _epoch(_loader(ImageFolder(str(folder)), CROP), 0)
+
+    def full(*arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.pwrite", full)
+    assert _epoch(_loader(ImageFolder(str(folder)), CROP, Cache(tmp_path / "cache", 1e9)), 0) == expected

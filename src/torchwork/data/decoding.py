@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -113,7 +114,8 @@ class Decoded:
         if found is None:
             found = self._prepare(self._source.decode(index, self._hint))
             if self.store is not None:
-                self.store.put(index, found)
+                with suppress(OSError):  # a full disk costs the time to decode again, not the run
+                    self.store.put(index, found)
         return found
 
     def batch(
