@@ -23,6 +23,7 @@ from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.loaded import load
 from torchwork.run_split import Shared, share_out
+from torchwork.tasks import contracts
 from torchwork.training import device as devices
 from torchwork.types import Batch, Finding, InputError, Source
 
@@ -104,13 +105,14 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     targets = target.encode(source.targets[used], DTYPES[config.train.precision])
     task.check_targets(targets, "data.source")
     if spec.target is not None:
+        contracts.check_soft(task, "the teacher", "data.target.run")
         target = _taught(Path(spec.target.run), source, splits["train"], target)
     augments = augment_steps(config)
+    target = _mixable(augments, target, task)
     pipeline.cache = default_cache(spec.cache_gb)
     pipeline.sized_later = any(augment.sizes for augment in augments)
     pipeline.fit(source, splits["train"])
     drawn = _companions(config, task, source, splits, target)
-    target = _mixable(augments, target, drawn)
     loaders = _loaders(config, source, splits, pipeline, target, augments, drawn, device)
     shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
     _check_evaluated_shape(pipeline, source, splits["train"], shape, augments)
@@ -148,14 +150,16 @@ def _loaders(
     }
 
 
-def _mixable(augments: list[Any], target: Any, drawn: dict[str, Companions]) -> Any:
-    """Return the target that MixUp or CutMix can mix: the classes as rows of 0 and 1."""
+def _mixable(augments: list[Any], target: Any, task: Any) -> Any:
+    """Return the target that MixUp or CutMix can mix, where there is one: the classes as rows of 0 and 1."""
     mixing = next((augment for augment in augments if augment.mixes), None)
     if mixing is None:
         return target
-    if drawn or target.kind == "sequence":
-        message = f"{mixing.name} mixes the targets of two samples, which {'pairs' if drawn else 'sequences'} have not"
+    if task.companions or target.kind == "sequence":
+        those = "pairs" if task.companions else "sequences"
+        message = f"{mixing.name} mixes the targets of two samples, which {those} have not"
         raise InputError(Finding("misfit", "error", mixing.where, message, "remove it"))
+    contracts.check_soft(task, mixing.name, mixing.where)
     return target.as_one_hot() if isinstance(target, Target) and target.kind == "class" else target
 
 

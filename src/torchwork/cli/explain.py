@@ -34,6 +34,7 @@ def print_contract(name: str) -> None:
         ("prediction", contract.prediction),
         ("metrics", ", ".join(contract.metrics)),
         ("divided by", contract.denominator),
+        ("MixUp", "targets can be mixed" if contract.soft else "refused: targets cannot be mixed"),
     ]
     for title, fact in facts:
         first, *rest = textwrap.wrap(fact, 88)

@@ -33,7 +33,12 @@ class Mixing:
         return (rng.uniform(keys, 1)[:, 0] * self._count).astype(np.int64)
 
     def __call__(self, inputs: Tensor, target: Tensor, epoch: int, ids: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return inputs [B, C, H, W] and targets [B, k] mixed, from finished ones [2B, ...]: samples, then partners."""
+        """Return inputs [B, C, H, W] and targets [B, k] mixed, from finished ones [2B, ...]: samples, then partners.
+
+        Raises:
+            InputError: the samples are no images.
+        """
+        self._augmentation.check(inputs)
         length = len(ids)
         keys = self._augmentation.keys(self._seed, epoch, ids)
         operation = self._augmentation.operation

@@ -18,7 +18,11 @@ _NUMBER_METRICS = ("MAE", "RMSE", "R²")
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract of a loss, in words. B is the number of samples, K of classes or labels, k of numbers."""
+    """The contract of a loss, in words. B is the number of samples, K of classes or labels, k of numbers.
+
+    ``soft`` is whether the loss is defined for a mixture of two samples' targets: shares of classes, probabilities of
+    labels, numbers in between.
+    """
 
     task: tuple[str, ...]
     target: str
@@ -29,6 +33,7 @@ class Contract:
     metrics: tuple[str, ...]
     denominator: str
     formula: str
+    soft: bool = False
 
 
 CONTRACTS = {
@@ -42,6 +47,7 @@ CONTRACTS = {
         metrics=_CLASS_METRICS,
         denominator="the sum of the class weights of the rows that are not ignored",
         formula="-w[y] log softmax(x)[y]",
+        soft=True,
     ),
     "NLLLoss": Contract(
         task=("classification",),
@@ -75,6 +81,7 @@ CONTRACTS = {
         metrics=_CLASS_METRICS,
         denominator=f"{_ROWS} (torch's batchmean; its mean divides by the elements and is not the divergence)",
         formula="sum over k of t[k] (log t[k] - x[k])",
+        soft=True,
     ),
     "BCELoss": Contract(
         task=("binary", "multilabel"),
@@ -86,6 +93,7 @@ CONTRACTS = {
         metrics=_CLASS_METRICS,
         denominator=_ELEMENTS,
         formula="-w (y log x + (1-y) log(1-x))",
+        soft=True,
     ),
     "BCEWithLogitsLoss": Contract(
         task=("binary", "multilabel"),
@@ -97,6 +105,7 @@ CONTRACTS = {
         metrics=_CLASS_METRICS,
         denominator=_ELEMENTS,
         formula="-w (p y log sigmoid(x) + (1-y) log(1 - sigmoid(x)))",
+        soft=True,
     ),
     "SoftMarginLoss": Contract(
         task=("binary", "multilabel"),
@@ -130,6 +139,7 @@ CONTRACTS = {
         metrics=_NUMBER_METRICS,
         denominator=_ELEMENTS,
         formula="(x - y)^2",
+        soft=True,
     ),
     "L1Loss": Contract(
         task=("regression",),
@@ -141,6 +151,7 @@ CONTRACTS = {
         metrics=_NUMBER_METRICS,
         denominator=_ELEMENTS,
         formula="|x - y|",
+        soft=True,
     ),
     "SmoothL1Loss": Contract(
         task=("regression",),
@@ -152,6 +163,7 @@ CONTRACTS = {
         metrics=_NUMBER_METRICS,
         denominator=_ELEMENTS,
         formula="(x - y)^2 / (2 beta) where |x - y| < beta, else |x - y| - beta/2",
+        soft=True,
     ),
     "HuberLoss": Contract(
         task=("regression",),
@@ -163,6 +175,7 @@ CONTRACTS = {
         metrics=_NUMBER_METRICS,
         denominator=_ELEMENTS,
         formula="(x - y)^2 / 2 where |x - y| < delta, else delta (|x - y| - delta/2)",
+        soft=True,
     ),
     "GaussianNLLLoss": Contract(
         task=("regression",),
@@ -174,6 +187,7 @@ CONTRACTS = {
         metrics=_NUMBER_METRICS,
         denominator=_ELEMENTS,
         formula="(log max(var, eps) + (x - y)^2 / max(var, eps)) / 2",
+        soft=True,
     ),
     "PoissonNLLLoss": Contract(
         task=("regression",),
@@ -185,6 +199,7 @@ CONTRACTS = {
         metrics=(*_NUMBER_METRICS, "Poisson deviance"),
         denominator=_ELEMENTS,
         formula="exp(x) - y x, or x - y log(x + eps) without log_input",
+        soft=True,
     ),
     "MarginRankingLoss": Contract(
         task=("ranking",),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchwork.losses.criterion import Criterion
 from torchwork.metrics import epoch
 from torchwork.tasks import output_rules, target_rules
-from torchwork.tasks.classification import class_table, named_scores
+from torchwork.tasks.classification import class_table, hard, named_scores
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, batch_loss, batch_terms
 from torchwork.types import Batch, Finding
 
@@ -33,8 +33,9 @@ def check_range(criterion: Criterion, output: Tensor, probe: Probe | None) -> li
 class Binary:
     """Outputs are one number a sample, [B, 1], targets class indices int64 [B] of two classes: 0 and 1.
 
-    The loss gets 0 and 1 as floats [B, 1], SoftMarginLoss -1 and 1. The prediction is the second class where its
-    probability is at least 0.5.
+    Targets may also be the shares of both classes, [B, 2], each row adding up to 1. The loss gets the second class's
+    share, 0 or 1, as floats [B, 1], SoftMarginLoss -1 and 1. The prediction is the second class where its probability
+    is at least 0.5.
     """
 
     criterion: Criterion
@@ -46,10 +47,10 @@ class Binary:
         return batch_loss(self, model, batch, weight)
 
     def weight(self, batch: Batch) -> float:
-        return self.criterion.weight(batch.target[:, None])
+        return self.criterion.weight(_yes(batch.target))
 
     def arguments(self, output: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        yes = target.to(output.dtype)[:, None]
+        yes = _yes(target).to(output.dtype)
         return output, 2 * yes - 1 if self.criterion.name == "SoftMarginLoss" else yes
 
     def evaluate_batch(self, model: nn.Module, batch: Batch) -> Terms:
@@ -66,7 +67,7 @@ class Binary:
         target_rules.refuse(findings or check_range(self.criterion, output, probe))
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
-        return epoch.binary(probability(self.criterion, evaluation.outputs)[:, 0], evaluation.targets)
+        return epoch.binary(probability(self.criterion, evaluation.outputs)[:, 0], hard(evaluation.targets))
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return float64 [N, 2], each row adding up to 1."""
@@ -77,4 +78,9 @@ class Binary:
         return named_scores(self.classes, self.probabilities(outputs))
 
     def table(self, evaluation: Evaluation) -> tuple[list[str], list[list[object]]]:
-        return class_table(self.classes, self.probabilities(evaluation.outputs), evaluation.targets, evaluation)
+        return class_table(self.classes, self.probabilities(evaluation.outputs), hard(evaluation.targets), evaluation)
+
+
+def _yes(target: Tensor) -> Tensor:
+    """Return the share of the second class, [B, 1]."""
+    return target[:, 1:] if target.ndim == 2 else target[:, None]

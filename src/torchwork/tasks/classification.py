@@ -72,7 +72,7 @@ class Classification:
         target_rules.refuse(findings)
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
-        return epoch.classification(evaluation.outputs, _hard(evaluation.targets))
+        return epoch.classification(evaluation.outputs, hard(evaluation.targets))
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return float64 [N, K], each row adding up to 1."""
@@ -84,10 +84,11 @@ class Classification:
 
     def table(self, evaluation: Evaluation) -> tuple[list[str], list[list[object]]]:
         """Return header and rows of a predictions file: a score column for each of up to 20 classes."""
-        return class_table(self.classes, self.probabilities(evaluation.outputs), _hard(evaluation.targets), evaluation)
+        return class_table(self.classes, self.probabilities(evaluation.outputs), hard(evaluation.targets), evaluation)
 
 
-def _hard(target: Tensor) -> Tensor:
+def hard(target: Tensor) -> Tensor:
+    """Return the most probable class of each distribution, int64 [B]; class indices as they are."""
     return target.argmax(1) if target.is_floating_point() else target
 
 

@@ -229,6 +229,37 @@ def check_loss(loss: Mapping[str, Any] | None) -> None:
         losses.build(loss)
 
 
+def check_soft(task: Any, giver: str, where: str) -> None:
+    """Refuse soft targets for a loss that takes whole ones only: shares of classes, as MixUp or a teacher gives them.
+
+    Args:
+        task: With its loss. A loss of one's own is let be.
+        giver: What gives such targets, in words.
+        where: Its place in the config.
+
+    Raises:
+        InputError: at ``where``, with the losses of the same task that take them.
+    """
+    criterion = task.criterion
+    if criterion.kind is None:
+        return
+    contract = CONTRACTS[criterion.name]
+    message = fix = ""
+    if not contract.soft:
+        message = f"{criterion.name} does not: its target is {contract.target}"
+        others = [name for name, other in CONTRACTS.items() if other.soft and set(other.task) & set(contract.task)]
+        fix = f"remove it, or take {_any(others)}" if others else "remove it"
+    elif criterion.name == "CrossEntropyLoss" and criterion.module.ignore_index >= 0:
+        message = "CrossEntropyLoss with ignore_index does not"
+        fix = "remove one of them"
+    elif getattr(criterion.module, "log_target", False):
+        message = f"{criterion.name} with log_target does not: logarithms do not mix"
+        fix = "remove it, or give probabilities without log_target"
+    if message:
+        said = f"{giver} gives targets between those of the data (shares of classes), which {message}"
+        raise InputError(Finding("soft-targets", "error", where, said, fix))
+
+
 def _check_class_weights(criterion: Criterion, classes: Sequence[str]) -> None:
     weight = getattr(criterion.module, "weight", None)
     if weight is not None and weight.shape != (len(classes),):

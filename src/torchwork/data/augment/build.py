@@ -36,15 +36,19 @@ class Augmentation:
         Raises:
             InputError: the samples are no images, or of a size that the operation cannot take.
         """
-        if not isinstance(images, Tensor) or images.dim() != 4:
-            message = f"{self.name} is for images [C, H, W], the samples are not"
-            raise InputError(Finding("misfit", "error", self.where, message, "remove it"))
+        self.check(images)
         try:
             return self.operation(images, keys)
         except ValueError as error:
             if self.name not in AUGMENTS:  # a user's own: its traceback says more
                 raise
             raise InputError(Finding("wrong-size", "error", self.where, str(error))) from error
+
+    def check(self, images: Any) -> None:
+        """Raise InputError where samples are no images [B, C, H, W]."""
+        if not isinstance(images, Tensor) or images.dim() != 4:
+            message = f"{self.name} is for images [C, H, W], the samples are not"
+            raise InputError(Finding("misfit", "error", self.where, message, "remove it"))
 
     def __repr__(self) -> str:
         return repr(self.operation)
