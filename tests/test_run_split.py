@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ from torchwork.data.builtin import Iris
 from torchwork.data.images import ImageFolder
 from torchwork.data.memory import InMemory, Rows
 from torchwork.run_split import share_out
+from torchwork.training.interrupt import Interrupted
 from torchwork.types import InputError, Schema
 
 
@@ -108,22 +110,139 @@ def test_the_manifest_carries_contents_and_a_file_that_changed_is_named(folder, 
     with pytest.raises(InputError, match=r"1 sample is of other content: cat/007.png; restore"):
         torchwork.evaluate(run.path)
     (folder / "cat" / "007.png").unlink()
-    with pytest.raises(InputError, match=r"samples are gone, unusable or elsewhere: cat/007.png, cat/008.png"):
+    with pytest.raises(InputError, match=r"split.csv: 1 sample is gone: cat/007.png; restore"):
         torchwork.evaluate(run.path)
 
 
-def test_more_samples_or_other_targets_are_refused(folder, tmp_path):
-    settings = _config(source={"name": "ImageFolder", "root": str(folder)})
-    run = torchwork.train(settings, out=tmp_path / "run")
+class Heard:
+    """Keeps what is said; asks to stop at a step, as a scheduler would."""
+
+    def __init__(self, stop_at=None):
+        self.texts, self._stop_at = [], stop_at
+
+    def step(self, step, epoch):
+        if step.index == self._stop_at:
+            signal.raise_signal(signal.SIGTERM)
+
+    def message(self, text):
+        self.texts.append(text)
+
+    def start(self, *_): ...
+    def epoch(self, row): ...
+    def stop(self): ...
+
+
+def _add(folder, name):
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / name)
+
+
+@pytest.fixture
+def trained(folder, tmp_path):
+    return torchwork.train(_config(source={"name": "ImageFolder", "root": str(folder)}), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["cat/000-new.png", "dog/zzz.png"])
+def test_a_run_is_evaluated_on_its_own_samples_where_others_were_added(folder, trained, name):
+    before = [(trained.path / rundir.predictions(split)).read_text() for split in ("val", "test")]
+    _add(folder, name)
+    heard = Heard()
+    assert torchwork.evaluate(trained.path, progress=heard) == trained.metrics
+    assert [(trained.path / rundir.predictions(split)).read_text() for split in ("val", "test")] == before
+    (text,) = heard.texts
+    assert text.startswith("warning: data.source: 1 sample stands not in")
+    assert text.endswith(f"split.csv and is in no split: {name}")
+
+
+def test_of_many_changes_each_is_named_for_what_it_is(folder, trained):
+    _add(folder, "cat/000-new.png")
+    _add(folder, "dog/004.png")
+    (folder / "cat" / "009.png").unlink()
+    with pytest.raises(InputError) as caught:
+        torchwork.evaluate(trained.path)
+    gone, changed = [finding.message for finding in caught.value.findings]
+    assert gone.endswith("1 sample is gone: cat/009.png")
+    assert changed.endswith("1 sample is of other content: dog/004.png")
+
+
+def test_another_run_takes_the_split_by_names_where_samples_were_added(folder, trained, tmp_path):
+    for name in ("cat/000-new.png", "dog/zzz.png"):
+        _add(folder, name)
+    settings = _config(
+        source={"name": "ImageFolder", "root": str(folder)}, split={"file": str(trained.path / rundir.SPLIT)}
+    )
+    second = torchwork.train(settings, out=tmp_path / "second")
+    sides = [
+        {row["name"]: row["split"] for row in rundir.read_csv(run.path / rundir.SPLIT)} for run in (trained, second)
+    ]
+    assert sides[0] == sides[1]
+    log = (second.path / rundir.LOG).read_text()
+    assert "2 samples stand not in" in log
+    assert "are in no split: cat/000-new.png, dog/zzz.png" in log
+
+
+def test_samples_that_a_run_had_set_aside_are_not_told_as_new(folder, tmp_path):
     shutil.copy(folder / "dog" / "003.png", folder / "dog" / "zzz.png")
-    with pytest.raises(InputError, match="40 samples then, 41 now"):
-        torchwork.evaluate(run.path)
-    (folder / "dog" / "zzz.png").unlink()
+    settings = _config(source={"name": "ImageFolder", "root": str(folder)}, clean={"duplicates": "keep_first"})
+    run = torchwork.train(settings, out=tmp_path / "run")
+    heard = Heard()
+    assert torchwork.evaluate(run.path, progress=heard) == run.metrics
+    assert heard.texts == []
+
+
+def test_a_stopped_run_goes_on_where_samples_were_added_behind_its_own_and_not_where_before(folder, tmp_path):
+    settings = _config(source={"name": "ImageFolder", "root": str(folder)})
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 3})})
+    whole = torchwork.train(settings, out=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        torchwork.train(settings, out=tmp_path / "run", progress=Heard(stop_at=3))
+    _add(folder, "cat/000-new.png")
+    with pytest.raises(InputError, match=r"\d\d samples have another number, as others were added.*: cat/000.png, "):
+        torchwork.resume(tmp_path / "run")
+    (folder / "cat" / "000-new.png").unlink()
+    _add(folder, "dog/zzz.png")
+    heard = Heard()
+    done = torchwork.resume(tmp_path / "run", progress=heard)
+    assert (done.path / rundir.MODEL).read_bytes() == (whole.path / rundir.MODEL).read_bytes()
+    assert any(text.endswith("in no split: dog/zzz.png") for text in heard.texts)
+
+
+def test_rows_added_to_a_table_are_in_no_split_and_rows_put_between_are_changes(tmp_path):
+    rows = [f"{number},{number % 7},{'ab'[number % 2]}" for number in range(60)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["x,y,label", *rows]))
+    run = torchwork.train(_config(source={"name": "Table", "path": str(path), "target": "label"}), out=tmp_path / "run")
+    path.write_text("\n".join(["x,y,label", *rows, "100,3,a"]))
     assert torchwork.evaluate(run.path) == run.metrics
-    path = run.path / rundir.SPLIT
+    path.write_text("\n".join(["x,y,label", *rows[:50], "100,3,a", *rows[50:]]))
+    with pytest.raises(InputError, match="10 samples are of other content"):
+        torchwork.evaluate(run.path)
+
+
+def test_other_targets_are_refused_by_evaluate_and_by_another_run_with_the_split(folder, trained):
+    path = trained.path / rundir.SPLIT
     path.write_text(path.read_text().replace("dog/003.png,dog", "dog/003.png,cat"))
     with pytest.raises(InputError, match=r"1 sample is with another target: dog/003.png"):
-        torchwork.evaluate(run.path)
+        torchwork.evaluate(trained.path)
+    with pytest.raises(InputError, match=r"1 sample is with another target: dog/003.png"):
+        share_out(_config(split={"file": str(path)}), ImageFolder(str(folder)))
+
+
+def test_equal_names_stand_for_as_many_samples(tmp_path):
+    source = _array(np.arange(5))
+    source.name = ["new", "a", "a", "b", "a"].__getitem__
+    (tmp_path / "a.csv").write_text("id,name,split\n0,a,train\n1,a,test\n3,b,val\n2,a,train\n9,a,train\n")
+    places = [place for _, place in manifest.matched(source, tmp_path / "a.csv", "")]
+    assert places == [4, 1, 3, 2, -1]
+
+
+def test_without_contents_other_counts_are_refused(trained, folder):
+    rows = rundir.read_csv(trained.path / rundir.SPLIT)
+    rundir.write_csv(trained.path / rundir.SPLIT, manifest.HEADER, [[*list(row.values())[:-1], ""] for row in rows])
+    assert torchwork.evaluate(trained.path) == trained.metrics
+    _add(folder, "dog/zzz.png")
+    with pytest.raises(InputError, match="40 samples then, 41 now, and no contents"):
+        torchwork.evaluate(trained.path)
 
 
 def test_runs_from_before_there_were_contents_still_go_on(tmp_path):
@@ -156,10 +275,10 @@ def test_a_manifest_of_other_data_is_refused(tmp_path):
         with pytest.raises(InputError, match="is no manifest of a split"):
             share_out(settings, Iris())
     (tmp_path / "a.csv").write_text("id,name,split\n0,row 1,train\n1,row 3,train\n900,row 901,test\n")
-    with pytest.raises(InputError, match="2 samples are gone, unusable or elsewhere: row 3, row 901"):
+    with pytest.raises(InputError, match="1 sample is gone: row 901"):
         share_out(settings, Iris())
     (tmp_path / "a.csv").write_text("id,name,split\n0,row 1,train\n1,row 2,test\n")
-    with pytest.raises(InputError, match="1 sample is gone, unusable or elsewhere: row 2"):
+    with pytest.raises(InputError, match="1 sample is set aside by now: row 2"):
         share_out(settings, Iris(), np.array([0, 2, 3]))
     assert share_out(settings, Iris()).splits["test"].tolist() == [1]
 

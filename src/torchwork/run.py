@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import safetensors.torch
+import torch
 
 from torchwork import assembly, config, durable, environment, run_split, rundir
 from torchwork.assembly import Parts
@@ -96,7 +98,8 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
         place = checkpoint.latest(directory / rundir.CHECKPOINTS)
         parts = assembly.assemble(run_split.as_begun(settings, directory), pretrained=place is None)
         try:
-            run_split.check_same(parts.data.source, directory)
+            run_split.check_same(parts.data.source, directory, numbered=True)
+            _tell_added(parts, directory, progress)
             if place is not None:
                 for finding in checkpoint.load(place, parts.state):
                     _log(directory, str(finding), progress)
@@ -109,12 +112,17 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
     return Run(directory)
 
 
-def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
+def evaluate(
+    path: str | Path, splits: Sequence[str] | None = None, *, progress: Progress | None = None
+) -> dict[str, dict[str, float]]:
     """Evaluate a run's model on its own data again; write predictions, metrics and report anew.
+
+    Samples that were added to the data since are in no split.
 
     Args:
         path: The run directory.
         splits: Which splits; by default val and test where they are.
+        progress: Told of samples that were added.
 
     Returns:
         ``{split: {metric: number}}``.
@@ -127,7 +135,8 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
     with devices.using_threads(run.config.train.threads or 1):
         parts = assembly.assemble(run_split.as_begun(run.config, run.path), pretrained=False)
         try:
-            run_split.check_same(parts.data.source, run.path)
+            then = run_split.check_same(parts.data.source, run.path, numbered=bool(parts.data.companions))
+            _tell_added(parts, run.path, progress)
             wanted = list(splits) if splits else [name for name in ("val", "test") if name in parts.data.splits]
             missing = [name for name in wanted if name not in parts.data.splits]
             if missing:
@@ -135,9 +144,15 @@ def evaluate(path: str | Path, splits: Sequence[str] | None = None) -> dict[str,
                 fix = f"this run has {', '.join(parts.data.splits)}"
                 raise InputError(Finding("no-split", "error", "split", message, fix))
             parts.model.load_state_dict(model.state_dict())
-            return _evaluate_splits(parts, run.path, wanted, "evaluate")
+            return _evaluate_splits(parts, run.path, wanted, "evaluate", then)
         finally:
             parts.data.close()
+
+
+def _tell_added(parts: Parts, directory: Path, progress: Progress | None) -> None:
+    for finding in parts.data.shared.findings:
+        if finding.code == "added-samples":
+            _log(directory, f"{finding.severity}: {finding}", progress)
 
 
 def _write_beginning(parts: Parts, directory: Path) -> None:
@@ -150,7 +165,7 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     rows = manifest.rows(parts.data.source, parts.data.splits, parts.data.shared.contents)
     rundir.write_csv(directory / rundir.SPLIT, manifest.HEADER, rows)
     if parts.data.cleaned.set_aside:
-        rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason"], parts.data.cleaned.set_aside)
+        rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason", "split"], _aside_rows(parts))
     first = next(iter(parts.data.loaders["train"].batches(0)))
     inputs = assembly.model_inputs(parts, first)
     layers = summary.layer_table(parts.model, inputs)
@@ -167,6 +182,13 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     contact_sheet(inputs, directory / rundir.SAMPLES / "train-batch.png")
     # the last, as it makes the directory a run: what it finds there, resume may rely on
     durable.write_file(directory / rundir.CONFIG, config.dump(written_out(parts)))
+
+
+def _aside_rows(parts: Parts) -> list[list[Any]]:
+    """Return each sample that was set aside, with the split that it came with, where the data come with splits."""
+    given = parts.data.source.given or {}
+    part_of = {int(index): part for part, ids in given.items() for index in ids}
+    return [[*entry, part_of.get(entry.index, "")] for entry in parts.data.cleaned.set_aside]
 
 
 def _is_complete(directory: Path) -> bool:
@@ -241,7 +263,10 @@ def _finish(parts: Parts, directory: Path, command: str) -> None:
     _evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits], command)
 
 
-def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str], command: str) -> dict[str, dict[str, float]]:
+def _evaluate_splits(
+    parts: Parts, directory: Path, splits: Sequence[str], command: str, then: np.ndarray | None = None
+) -> dict[str, dict[str, float]]:
+    """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv."""
     from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
 
     facts = rundir.read_json(directory / rundir.DATA)
@@ -250,6 +275,8 @@ def _evaluate_splits(parts: Parts, directory: Path, splits: Sequence[str], comma
         if split == "test":
             rundir.note_look(directory, command)
         evaluation = _evaluation(parts, split)
+        if then is not None:
+            evaluation = replace(evaluation, ids=torch.from_numpy(then)[evaluation.ids])
         header, rows = parts.task.table(evaluation)
         path = directory / rundir.predictions(split)
         rundir.write_csv(path, header, rows)

@@ -12,6 +12,7 @@ from torchwork.config import Config
 from torchwork.config.sections import SplitConfig
 from torchwork.data import leaks, manifest, split
 from torchwork.data.fingerprint import fingerprints
+from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError, Source
 
 
@@ -40,24 +41,28 @@ def share_out(config: Config, source: Source, kept: np.ndarray | None = None) ->
     spec = config.data.split.model_dump()
     ids = np.arange(len(source)) if kept is None else np.asarray(kept, np.int64)
     contents = fingerprints(source, ids)
+    keys = leaks.keys_of(ids, contents)
     ignored = config.data.clean.duplicates == "ignore"
     by = split.rule(source, spec)
-    splits = split.split(source, spec, config.seed, among=ids, together=None if ignored else contents)
-    keys = leaks.keys_of(ids, contents)
     findings = []
     if by == "manifest":
-        path = Path(config.data.split.file or "")
-        findings += manifest.changed(path, keys, "data.source")
+        findings += manifest.compared(source, Path(config.data.split.file or ""), keys, "data.split.file")
+        _stop(findings)
+    splits = split.split(source, spec, config.seed, among=ids, together=None if ignored else contents)
     if not ignored:
         findings += leaks.across(source, splits, keys, "warning" if source.schema.inputs == "table" else "error")
     if not ignored and source.schema.inputs == "table" and by not in ("given", "manifest"):
         findings += leaks.repeated(contents)
     if by not in ("given", "manifest") and not (config.data.split.folds or spec["test_groups"] or spec["val_groups"]):
         findings += leaks.uneven(splits, {part: spec[part] for part in split.PARTS}, by)
+    _stop(findings)
+    return Shared(splits, keys, by, findings)
+
+
+def _stop(findings: list[Finding]) -> None:
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         raise InputError(errors)
-    return Shared(splits, keys, by, findings)
 
 
 def as_begun(config: Config, directory: Path) -> Config:
@@ -67,17 +72,34 @@ def as_begun(config: Config, directory: Path) -> Config:
     return config.model_copy(update={"data": config.data.model_copy(update={"split": said, "clean": clean})})
 
 
-def check_same(source: Source, directory: Path) -> None:
-    """Refuse to go on with more or fewer samples than a run began with, or with other targets.
+def check_same(source: Source, directory: Path, *, numbered: bool = False) -> np.ndarray:
+    """Refuse data that are not those that a run began with, as far as names and contents have not told it already.
+
+    Args:
+        source: The samples, which have been compared with the run's manifest.
+        directory: The run.
+        numbered: Whether each sample must have its number from then, by which all that is random is drawn.
+
+    Returns:
+        The number from then of each sample, int64 [N]; -1 for those in no split.
 
     Raises:
-        InputError: says how many there are, and names the samples whose target is another.
+        InputError: samples have other numbers; or there are more or fewer, and they have no contents.
     """
+    found = manifest.matched(source, directory / rundir.SPLIT, "data.source")
     before = rundir.read_json(directory / rundir.DATA).get("source_samples", len(source))
-    findings = []
-    if before != len(source):
-        message = f"the data are not those of {directory}: {before} samples then, {len(source)} now"
-        findings.append(Finding("data-changed", "error", "data.source", message, "restore them, or start a new run"))
-    findings += manifest.other_targets(source, directory / rundir.SPLIT, "data.source")
-    if findings:
-        raise InputError(findings)
+    shifted = [row["name"] for row, place in found if int(row["id"]) != place]
+    message = ""
+    if before != len(source) and not any(row.get("content") for row, _ in found):
+        message = f"{before} samples then, {len(source)} now, and no contents by which to know them"
+    elif numbered and shifted:
+        message = (
+            f"{counted(len(shifted), 'sample has', 'samples have')} another number, as others were added or removed "
+            f"before them: {named(shifted)}; what is random goes by the number, so the result would be another"
+        )
+    if message:
+        message = f"the data are not those of {directory}: {message}"
+        raise InputError(Finding("data-changed", "error", "data.source", message, "restore them, or start a new run"))
+    then = np.full(len(source), -1, np.int64)
+    then[[place for _, place in found]] = [int(row["id"]) for row, _ in found]
+    return then

@@ -185,9 +185,10 @@ def evaluate(
 
         rundir.existing(run)
         from torchwork import run as runs
+        from torchwork.cli.progress import PlainProgress
         from torchwork.cli.results import print_evaluation
 
-        print_evaluation(run, runs.evaluate(run, split or None))
+        print_evaluation(run, runs.evaluate(run, split or None, progress=PlainProgress()))
 
 
 @app.command()

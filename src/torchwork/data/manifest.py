@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,50 +34,102 @@ def _cell(target: Any) -> str:
 
 
 def parts_of(source: Source, path: Path, where: str, among: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Return the splits that a manifest says, for a source with the same samples: equal numbers have equal names.
+    """Return the splits that a manifest says, as numbers of this source: samples are the same by their names.
 
     Raises:
-        InputError: the file is not there or no manifest, or names samples that the source has not at that place, or
-            that are not ``among`` those that may be used.
+        InputError: the file is not there or no manifest, or names samples that the source has not, or that are not
+            ``among`` those that may be used.
     """
-    found = read(path, where)
-    usable = np.zeros(len(source), bool)
-    usable[slice(None) if among is None else among] = True
-    wrong = [
-        row["name"]
-        for row in found
-        if not int(row["id"]) < len(source)
-        or not usable[int(row["id"])]
-        or as_written(source.name(int(row["id"]))) != row["name"]
-    ]
-    if wrong:
-        raise InputError(_not_those(path, wrong, "gone, unusable or elsewhere", where))
-    side = np.array([row["split"] for row in found], object)
-    ids = np.array([int(row["id"]) for row in found], np.int64)
+    found = matched(source, path, where)
+    findings = _lacking(path, found, np.arange(len(source)) if among is None else among, where)
+    if findings:
+        raise InputError(findings)
+    side = np.array([row["split"] for row, _ in found], object)
+    ids = np.array([place for _, place in found], np.int64)
     return {part: ids[side == part] for part in _PARTS if (side == part).any()}
 
 
-def changed(path: Path, contents: Mapping[int, str], where: str) -> list[Finding]:
-    """Return a finding that names the samples whose content is no longer that of the manifest; [] where there is none.
+def matched(source: Source, path: Path, where: str) -> list[tuple[dict[str, str], int]]:
+    """Return each row of a manifest with the number that the sample of its name has in this source; -1 where none has.
 
-    Samples without a fingerprint, then or now, are not compared.
+    Where several samples have one name, each stands for one row, the one of its number first.
+
+    Raises:
+        InputError: as `read`.
     """
-    wrong = [
-        row["name"]
-        for row in read(path, where)
-        if row.get("content") and contents.get(int(row["id"])) and row["content"] != contents[int(row["id"])]
-    ]
-    return _not_those(path, wrong, "of other content", where)
-
-
-def other_targets(source: Source, path: Path, where: str) -> list[Finding]:
-    """Return a finding that names the samples whose target is another than in the manifest; [] where there is none."""
-    targets = source.targets
-    if targets is None:
-        return []
     found = read(path, where)
-    wrong = [row["name"] for row in found if as_written(_cell(targets[int(row["id"])])) != row["target"]]
-    return _not_those(path, wrong, "with another target", where)
+    places = [
+        place if place < len(source) and as_written(source.name(place)) == row["name"] else -1
+        for row, place in ((row, int(row["id"])) for row in found)
+    ]
+    if -1 in places:
+        free: dict[str, deque[int]] = defaultdict(deque)
+        for place in np.setdiff1d(np.arange(len(source)), places).tolist():
+            free[as_written(source.name(place))].append(place)
+        places = [
+            free[row["name"]].popleft() if place < 0 and free.get(row["name"]) else place
+            for row, place in zip(found, places, strict=True)
+        ]
+    return list(zip(found, places, strict=True))
+
+
+def compared(source: Source, path: Path, contents: Mapping[int, str], where: str) -> list[Finding]:
+    """Return errors that name the samples of a manifest that are gone or changed, and a warning that names new ones.
+
+    Args:
+        source: The samples.
+        path: The manifest.
+        contents: The fingerprint of each sample that may be used; where there is none, then or now, it is not compared.
+        where: The place in the config that names the manifest.
+
+    Raises:
+        InputError: as `read`.
+    """
+    found = matched(source, path, where)
+    there = [(row, place) for row, place in found if place in contents]
+    changed = [
+        row["name"]
+        for row, place in there
+        if row.get("content") and contents[place] and row["content"] != contents[place]
+    ]
+    targets = source.targets
+    other = [
+        row["name"]
+        for row, place in there
+        if targets is not None and row.get("target") and as_written(_cell(targets[place])) != row["target"]
+    ]
+    return [
+        *_lacking(path, found, contents, "data.source"),
+        *_not_those(path, changed, "of other content", "data.source"),
+        *_not_those(path, other, "with another target", "data.source"),
+        *_added(source, path, found, contents),
+    ]
+
+
+def _added(
+    source: Source, path: Path, found: Sequence[tuple[dict[str, str], int]], usable: Iterable[int]
+) -> list[Finding]:
+    """Name the samples that a manifest knows nothing of; those that its run had set aside are known."""
+    beside = path.parent / rundir.SET_ASIDE
+    aside = {row["name"] for row in rundir.read_csv(beside)} if beside.is_file() else set()
+    known = {place for _, place in found}
+    names = [source.name(place) for place in usable if place not in known]
+    new = [name for name in names if as_written(name) not in aside]
+    if not new:
+        return []
+    message = (
+        f"{counted(len(new), 'sample stands', 'samples stand')} not in {path} and {'is' if len(new) == 1 else 'are'}"
+    )
+    return [Finding("added-samples", "warning", "data.source", f"{message} in no split: {named(new)}")]
+
+
+def _lacking(
+    path: Path, found: Sequence[tuple[dict[str, str], int]], usable: Iterable[int], where: str
+) -> list[Finding]:
+    at_hand = set(usable)
+    gone = [row["name"] for row, place in found if place < 0]
+    unusable = [row["name"] for row, place in found if place >= 0 and place not in at_hand]
+    return [*_not_those(path, gone, "gone", where), *_not_those(path, unusable, "set aside by now", where)]
 
 
 def _not_those(path: Path, wrong: Sequence[str], what: str, where: str) -> list[Finding]:
