@@ -228,3 +228,4 @@ def test_a_run_with_drop_trains_and_its_directory_says_what_was_set_aside(
     assert evaluate(run.path).keys() == {"val", "test"}  # the same samples are set aside again
     log = (run.path / rundir.LOG).read_text()
     assert f"{len(damaged)} of {len(planted)} samples are set aside" in log
+    assert f"{len(damaged)} samples were set aside" in (run.path / rundir.REPORT).read_text(encoding="utf-8")

@@ -49,6 +49,7 @@ class Facts:
     history: Mapping[str, np.ndarray]
     predictions: Mapping[str, Predictions]
     looks: int = 0  # how often test was looked at
+    set_aside: list[dict[str, str]] = field(default_factory=list)  # samples that are in no split, and why
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -95,7 +96,10 @@ def read(directory: Path) -> Facts:
             return empty
 
     data = tried(rundir.DATA, "the facts about the data", _json_mapping, {})
-    looks = "how often test was looked at"
+
+    def listed(name: str, what: str) -> list[dict[str, str]]:
+        return tried(name, what, rundir.read_csv, []) if (directory / name).is_file() else []
+
     facts = Facts(
         directory=directory,
         config=tried(rundir.CONFIG, "what the config says", _yaml_mapping, {}),
@@ -110,7 +114,8 @@ def read(directory: Path) -> Facts:
             for split in _predicted_splits(directory, data)
             if (found := tried(rundir.predictions(split), f"the plots of {split}", _predictions(split, data), None))
         },
-        looks=len(tried(rundir.LOOKS, looks, rundir.read_csv, [])) if (directory / rundir.LOOKS).is_file() else 0,
+        looks=len(listed(rundir.LOOKS, "how often test was looked at")),
+        set_aside=listed(rundir.SET_ASIDE, "what was set aside"),
         findings=findings,
     )
     findings[:] = list(dict.fromkeys(findings))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from torchwork import rundir
 from torchwork.report.facts import Facts
 from torchwork.report.tables import duration, figure
 
@@ -77,9 +79,24 @@ def sentences(facts: Facts) -> list[str]:
         numbers = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in _leading(facts, split))
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
         said.append(f"The weights{chosen} give on {split}: {numbers}.")
+    if facts.set_aside:
+        said.append(aside(facts.set_aside))
     if facts.looks:
         said.append(looked(facts.looks))
     return [sentence for sentence in said if sentence]
+
+
+def aside(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return how many samples were set aside, for what, and from which splits that came with the data, as a sentence.
+
+    >>> aside([{"code": "unreadable", "split": "test"}, {"code": "truncated", "split": ""}])
+    '2 samples were set aside (unreadable 1, truncated 1; 1 of test): set-aside.csv names them.'
+    """
+    codes = ", ".join(f"{code} {count:,}" for code, count in Counter(row["code"] for row in rows).items())
+    parts = Counter(row["split"] for row in rows if row.get("split"))
+    given = "".join(f"; {count:,} of {part}" for part, count in parts.items())
+    were = "sample was" if len(rows) == 1 else "samples were"
+    return f"{len(rows):,} {were} set aside ({codes}{given}): {rundir.SET_ASIDE} names them."
 
 
 def looked(times: int) -> str:
