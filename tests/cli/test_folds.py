@@ -34,7 +34,18 @@ def test_all_folds_are_trained_and_mean_and_spread_are_printed(torchwork, tmp_pa
     assert sorted(path.name for path in folder.iterdir()) == ["fold-1", "fold-2", "folds.csv", "folds.json"]
     mean = rundir.read_json(folder / "folds.json")["metrics"]["val"]["accuracy"]["mean"]
     assert float(accuracy[1]) == pytest.approx(mean, abs=1e-4)
+    assert lines.index("test was looked at 2 times, once a fold") > lines.index("mean ± standard deviation of 2 folds")
     assert torchwork("train", "c.yaml", "--folds", "2", "--quiet").out == "runs/iris/2\n"
+
+
+def test_folds_without_a_test_say_nothing_of_looks(torchwork):
+    assert "looked at" not in torchwork("train", "c.yaml", "data.split={val: 0.2}", "--folds", "2").out
+
+
+def test_of_how_many_folds_one_is_taken_is_said(torchwork):
+    assert "val is fold 2 of 5 (--folds sets how many)\n" in torchwork("train", "c.yaml", "--fold", "2").out
+    assert "val is fold 2 of 3\n" in torchwork("train", "c.yaml", "--fold", "2", "--folds", "3").out
+    assert "else 5" in torchwork("train", "--help").out
 
 
 def test_one_fold_is_a_run_like_any_other(torchwork, tmp_path):
@@ -51,9 +62,12 @@ def test_one_fold_is_a_run_like_any_other(torchwork, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--fold", "6"], "data.split.fold: got 6; expected 1 to 5"),
-        (["--folds", "1"], "data.split.folds: got 1; expected a number of at least 2"),
-        (["--folds", "3", "data.split.time=date"], "data.split.folds: with by: time"),
+        (["--fold", "6"], "error: --fold: got 6; expected 1 to 5"),
+        (["--fold", "0"], "error: --fold: got 0; expected a number of at least 1"),
+        (["--folds", "1"], "error: --folds: got 1; expected a number of at least 2"),
+        (["--fold", "1", "--folds", "1"], "error: --folds: got 1; expected a number of at least 2"),
+        (["--folds", "3", "data.split.time=date"], "error: --folds: with by: time"),
+        (["--fold", "6", "data.split.folds=1"], "error: data.split.folds: got 1; expected a number of at least 2"),
     ],
 )
 def test_folds_that_cannot_be_are_refused(torchwork, tmp_path, arguments, said):

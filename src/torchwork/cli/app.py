@@ -66,7 +66,7 @@ def train(
     ] = None,
     fold: Annotated[
         int | None,
-        typer.Option("--fold", metavar="K", help="Take this fold for val, of --folds, else data.split.folds."),
+        typer.Option("--fold", metavar="K", help="Take this fold for val, of --folds, else data.split.folds, else 5."),
     ] = None,
     folds: Annotated[
         int | None, typer.Option("--folds", metavar="N", help="Train on all N folds, a run each; give mean and spread.")
@@ -74,7 +74,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
-    with reporting(config, overrides or ()):
+    given = {"data.split.fold": fold, "data.split.folds": folds}
+    options = {place: f"--{place.rpartition('.')[2]}" for place, value in given.items() if value is not None}
+    with reporting(config, overrides or (), options):
         from torchwork.config import load
 
         settings = load(config, overrides or ())
@@ -87,7 +89,12 @@ def train(
         if folds is not None and fold is None:
             print_folds(cross.train_folds(settings, folds, out=out, progress=progress), quiet)
             return
-        settings = settings if fold is None else cross.of_fold(settings, fold, folds)
+        if fold is not None:
+            chosen = folds is not None or settings.data.split.folds is not None
+            settings = cross.of_fold(settings, fold, folds)
+            if progress is not None:
+                count = settings.data.split.folds
+                progress.message(f"val is fold {fold} of {count}{'' if chosen else ' (--folds sets how many)'}")
         print_results(run.train(settings, out=out, progress=progress).path, quiet)
 
 

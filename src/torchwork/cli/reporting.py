@@ -6,8 +6,9 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -18,18 +19,22 @@ FAILED, WRONG_INPUT, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 130, 143
 
 
 @contextmanager
-def reporting(config: Path | None = None, overrides: Sequence[str] = ()) -> Iterator[None]:
+def reporting(
+    config: Path | None = None, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """Turn what a command raises into a message on standard error and an exit code.
 
     Args:
         config: The config file, where the command has one: mistakes are then told with its lines.
         overrides: Changes to it; what they set has no line.
+        options: The options of the command that set a place of the config, by place: mistakes there are theirs.
     """
     try:
         yield
         sys.stdout.flush()
     except InputError as error:
-        _tell(mistakes(error.findings, config, overrides))
+        findings = [replace(found, where=(options or {}).get(found.where, found.where)) for found in error.findings]
+        _tell(mistakes(findings, config, overrides))
         raise typer.Exit(WRONG_INPUT) from None
     except RunError as error:
         _tell(f"error: {error}")

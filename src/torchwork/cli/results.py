@@ -42,6 +42,9 @@ def print_folds(folds: Folds, quiet: bool = False) -> None:
     layout.table(
         ["", *splits], [[name, *(said.get((name, split), "") for split in splits)] for name in names], right=splits
     )
+    times = sum(len(rundir.looks(run)) for run in folds.runs)
+    if times:
+        print(f"\ntest was looked at {times} times{', once a fold' if times == len(folds.runs) else ''}")
     print(f"\nfigures  {folds.path / rundir.FOLDS_TABLE}")
 
 
