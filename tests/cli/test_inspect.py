@@ -9,10 +9,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from sklearn import datasets
 
 from data.planted import READABLE, plant
+from torchwork import config
+from torchwork.run_data import open_data
 
 
 def smooth(seed: int) -> Image.Image:
@@ -193,7 +198,108 @@ def test_what_a_config_sets_aside_is_no_error(torchwork, folder, tmp_path):
     done = torchwork("inspect", "c.yaml", "data.clean={unreadable: drop, duplicates: keep_first}")
     assert done.code == 0
     assert "warning: zero-byte: " in done.out
-    assert "warning: duplicates-across-splits: " in done.out
+    assert "warning: duplicates: " in done.out
+    assert "across-splits" not in done.out  # the later one is in no split
+
+
+CONFIG = "model: MLP\nloss: MSELoss\noptimizer: {name: Adam, lr: 0.001}\ntrain: {epochs: 1}\n"
+
+
+def _patients() -> pd.DataFrame:
+    frame = datasets.load_diabetes(as_frame=True).frame[["age", "bmi", "bp", "s5", "target"]]
+    return frame.sample(frac=1, random_state=0, ignore_index=True)
+
+
+def _as_it_is(frame):
+    return frame
+
+
+def _with_holes(frame):
+    frame.loc[::9, "bmi"] = np.nan
+    return frame
+
+
+def _with_an_infinite_cell(frame):
+    frame.loc[4, "bp"] = np.inf
+    return frame
+
+
+def _without_targets(frame):
+    frame.loc[[3, 8], "target"] = np.nan
+    return frame
+
+
+def _with_repeated_rows(frame):
+    return pd.concat([frame, frame[:5]], ignore_index=True)
+
+
+def _with_an_outlier(frame):
+    frame.loc[7, "age"] = 40.0
+    return frame
+
+
+def _with_a_constant(frame):
+    frame["unit"] = 1.5
+    return frame
+
+
+def _with_a_stray_text(frame):
+    frame["age"] = frame["age"].astype(object)
+    frame.loc[6, "age"] = "old"
+    frame.loc[2, "bp"] = np.nan
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("spoil", "clean"),
+    [
+        (_as_it_is, ""),
+        (_with_holes, ""),
+        (_with_holes, "missing: median"),
+        (_with_holes, "missing: drop"),
+        (_with_an_infinite_cell, ""),
+        (_with_an_infinite_cell, "missing: mean"),
+        (_without_targets, "missing: median"),
+        (_without_targets, "missing: median, unreadable: drop"),
+        (_with_repeated_rows, "duplicates: error"),
+        (_with_repeated_rows, "duplicates: keep_first"),
+        (_with_an_outlier, "outliers: error"),
+        (_with_an_outlier, "outliers: drop"),
+        (_with_a_constant, ""),
+        (_with_a_stray_text, "missing: median"),
+    ],
+)
+def test_a_config_is_refused_where_check_refuses_it_and_else_has_the_splits_of_the_run(
+    torchwork, tmp_path, spoil, clean
+):
+    spoil(_patients()).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "c.yaml").write_text(
+        "data:\n  source: {name: Table, path: t.csv, target: target, kind: number}\n"
+        f"  clean: {{{clean}}}\n  split: {{train: 0.6, val: 0.2, test: 0.2}}\n{CONFIG}"
+    )
+    checked = torchwork("check", "c.yaml")
+    found = torchwork("inspect", "c.yaml", "--json")
+    assert found.code == checked.code
+    if not found.code:
+        data, _ = open_data(config.load(tmp_path / "c.yaml"), torch.device("cpu"))
+        assert json.loads(found.out)["splits"] == {part: len(ids) for part, ids in data.splits.items()}
+
+
+def test_a_given_leak_and_sizes_that_differ_are_refused_as_check_refuses_them(torchwork, folder, tmp_path):
+    def config(root: Path) -> str:
+        rest = CONFIG.replace("MLP", "LeNet").replace("MSELoss", "CrossEntropyLoss")
+        return f"data: {{source: {{name: ImageFolder, root: '{root}'}}, batch_size: 4}}\n{rest}"
+
+    shutil.copytree(folder / "train", tmp_path / "uneven")
+    smooth(5).resize((30, 30)).save(tmp_path / "uneven" / "cat" / "0.png")
+    (tmp_path / "uneven.yaml").write_text(config(tmp_path / "uneven"))
+    (tmp_path / "given.yaml").write_text(config(folder))
+    assert torchwork("inspect", "given.yaml").code == torchwork("check", "given.yaml").code == 0
+    assert torchwork("inspect", "uneven.yaml").code == torchwork("check", "uneven.yaml").code == 2
+    shutil.copy(folder / "train" / "cat" / "0.png", folder / "test" / "cat" / "leak.png")
+    done = torchwork("inspect", "given.yaml")
+    assert done.code == torchwork("check", "given.yaml").code == 2
+    assert re.findall(r"^error: ([\w-]+)", done.out, re.MULTILINE) == ["duplicates-across-splits"]
 
 
 def test_every_planted_file_is_found_from_the_command(torchwork, tmp_path):

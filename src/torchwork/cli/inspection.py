@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from torchwork import durable
 from torchwork.cli import layout
 from torchwork.cli.look import look
 from torchwork.config import Config, load
-from torchwork.data import split
 from torchwork.data.audit import leniently, told
 from torchwork.data.audit.records import Audit, Seen
 from torchwork.data.audit.whole import Progress, audit, samples_of
-from torchwork.data.fingerprint import fingerprints
 from torchwork.report import inspection
+from torchwork.run_data import open_data
+from torchwork.training import device as devices
 from torchwork.types import Finding, InputError, Source
 
 _CONFIGS = (".yaml", ".yml", ".toml", ".json")
@@ -34,7 +35,7 @@ class Opened:
     source: Source | None
     splits: dict[str, np.ndarray] | None = None
     findings: list[Finding] = field(default_factory=list)
-    clean: dict[str, str | None] = field(default_factory=dict)
+    allowed: set[str] | None = field(default_factory=set)  # places in the config that forbid nothing; None: all do
 
 
 def inspect(path: Path, overrides: Sequence[str], out: Path, as_json: bool) -> bool:
@@ -70,21 +71,23 @@ def inspect(path: Path, overrides: Sequence[str], out: Path, as_json: bool) -> b
 
 
 def _of_config(config: Config) -> Opened:
-    """Open what a config names, and split it as a run would, without what cannot be read."""
+    """Open what a config names as a run does, to the first batch; where it refuses, look at what lies there."""
     source, findings = leniently.opened(config.data.source)
-    if source is None:
-        return Opened(None, None, findings)
-    kept = np.setdiff1d(np.arange(len(source)), [fault.index for fault in source.faults])
-    if not len(kept):
-        return Opened(source, None, findings)
+    # the batch size says nothing of the data, and no teacher need be asked
+    wanted = config.data.model_copy(update={"num_workers": 0, "batch_size": 1, "target": None})
     try:
-        ignored = config.data.clean.duplicates == "ignore"
-        together = None if ignored else fingerprints(source, kept)
-        spec = config.data.split.model_dump()
-        splits = split.split(source, spec, config.seed, among=kept, together=together)
+        with devices.using_threads(config.train.threads or 1):
+            data, _ = open_data(config.model_copy(update={"data": wanted}), torch.device("cpu"))
     except InputError as error:
-        return Opened(source, None, [*findings, *error.findings])
-    return Opened(source, splits, findings, config.data.clean.model_dump())
+        clean = config.data.clean.model_dump()
+        allowed = {f"data.clean.{key}" for key, policy in clean.items() if policy not in ("error", None)}
+        if clean["duplicates"] in ("keep_first", "ignore"):
+            allowed.add("data.split")
+        return Opened(source, None, [*findings, *error.findings], allowed)
+    data.close()
+    # copies on two sides are told with the samples
+    findings += [finding for finding in data.shared.findings if finding.code != "leak"]
+    return Opened(data.source, data.splits, findings, None)
 
 
 def _of_path(path: Path) -> Opened:
@@ -108,16 +111,26 @@ def _audited(opened: Opened) -> Audit:
         found = audit(opened.source, opened.splits, progress)
     known = {finding.code for finding in opened.findings}
     # what a source refuses it tells with its place; the audit need not repeat it
-    seen = [*refused, *(one for one in found.seen if one.finding.code not in known or one.groups)]
-    allowed = {f"data.clean.{key}" for key, policy in opened.clean.items() if policy not in ("error", None)}
-    seen = [
-        one._replace(finding=replace(one.finding, severity="warning"))
-        if one.finding.severity == "error" and (one.finding.where in allowed)
-        else one
-        for one in seen
-    ]
+    looked = [_judged(one, opened.allowed) for one in found.seen if one.finding.code not in known or one.groups]
+    errors = [one.finding for one in looked if one.finding.severity == "error"]
+    # what a run refuses about samples is told with these
+    seen = [*(one for one in refused if not any(_is_of(one.finding, error) for error in errors)), *looked]
     seen.sort(key=lambda one: ("error", "warning", "info").index(one.finding.severity))
     return Audit(**{**vars(found), "findings": [one.finding for one in seen], "seen": seen})
+
+
+def _judged(one: Seen, allowed: set[str] | None) -> Seen:
+    """Return a finding of the audit as a warning where a run allows what it is about."""
+    if one.finding.severity == "error" and (allowed is None or one.finding.where in allowed):
+        return one._replace(finding=replace(one.finding, severity="warning"))
+    return one
+
+
+def _is_of(refused: Finding, error: Finding) -> bool:
+    """Tell whether a run refuses for what an error of the audit is about."""
+    if refused.code == "leak":
+        return error.code == "duplicates-across-splits"
+    return refused.where == error.where and refused.where.startswith("data.clean.")
 
 
 @contextmanager
