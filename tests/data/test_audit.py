@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from torchwork.data import clean, missing
 from torchwork.data.audio import AudioFolder
 from torchwork.data.audit import classes, duplicates, leniently, spread, texts, told
 from torchwork.data.audit.quick import quick
@@ -22,8 +23,8 @@ from torchwork.data.audit.sounds import clipped
 from torchwork.data.audit.whole import audit, samples_of
 from torchwork.data.builtin import Diabetes, Iris
 from torchwork.data.dataset import DatasetSource
-from torchwork.data.memory import InMemory, Texts
-from torchwork.types import Schema
+from torchwork.data.memory import InMemory, Rows, Texts
+from torchwork.types import InputError, Schema
 
 Make = Callable[..., Path]
 
@@ -153,6 +154,45 @@ def test_before_training_texts_are_looked_at_as_they_are():
     texts = [*WORDS[:40], "hello you", *WORDS[41:]]
     found = {finding.code for finding in quick(Texts(texts, labels, Schema("text", "class")), splits)}
     assert found == {"rare-class", "two-labels", "near-two-labels", "near-duplicates-across-splits"}
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def holes() -> Rows:
+    """Eight columns of numbers; one cell is infinite, one empty, one target is missing, and a row has two targets."""
+    numbers = np.random.default_rng(0).normal(size=(40, 8))
+    numbers[3, 6], numbers[5, 7] = np.inf, np.nan
+    numbers[20] = numbers[21]
+    targets = np.array([f"{row % 2}" for row in range(40)], object)
+    targets[8] = None
+    schema = Schema("table", "class", numbers=tuple("abcdefgh"))
+    words = np.empty((40, 0), object)
+    return Rows(numbers, words, targets, schema, faults=missing.faults(numbers, words, targets, schema))
+
+
+def test_each_cell_that_cannot_be_used_is_told_once_with_the_key_that_a_run_advises(holes: Rows):
+    errors = [finding for finding in audit(holes).findings if finding.severity == "error"]
+    by = {finding.code: finding for finding in errors}
+    assert sorted(finding.code for finding in errors) == ["infinite-cells", "missing-cells", "missing-target"]
+    assert {by[code].where for code in ("infinite-cells", "missing-cells")} == {"data.clean.missing"}
+    assert by["missing-target"].fix.endswith("data.clean.unreadable: drop")
+    with pytest.raises(InputError) as refused:
+        clean.clean(holes, {"missing": "median", "unreadable": "error"}, filled="abcdefgh")
+    assert refused.value.findings[0].where == by["missing-target"].where
+
+
+def test_rows_with_two_labels_are_told_in_plain_english(holes: Rows):
+    (found,) = [finding for finding in audit(holes).findings if finding.code == "two-labels"]
+    assert found.message == "the same content has two labels or more in 1 group: row 21 (0) = row 22 (1)"
+
+
+def test_the_page_shows_the_concerned_cells_of_a_row_first(holes: Rows):
+    found = audit(holes)
+    shown = {one["code"]: one for one in told.page(found, holes, samples_of(holes, None))["findings"]}
+    first = {code: shown[code]["groups"][0]["members"][0]["cells"][0] for code in ("infinite-cells", "missing-cells")}
+    assert first == {"infinite-cells": "g: inf", "missing-cells": "h: empty"}
 
 
 # --- sounds -----------------------------------------------------------------------------------------------------------

@@ -50,13 +50,13 @@ def findings(found: Counts) -> list[Finding]:
     if len(there) < 2:
         message = f"there is one class only ({there[0]})" if there else "there are no classes"
         return [Finding("one-class", "error", _WHERE, message, "a classifier needs two")]
-    return [*_missing(found, there), *_rare(found), *_imbalance(found)]
+    return [*_missing(found, {name: sums[name] for name in there}), *_rare(found), *_imbalance(found)]
 
 
-def _missing(found: Counts, there: list[str]) -> list[Finding]:
+def _missing(found: Counts, sums: Mapping[str, int]) -> list[Finding]:
     said = []
     for part, counted in found.items():
-        lacking = [name for name in there if not counted.get(name)]
+        lacking = [name for name in sums if not counted.get(name)]
         if not lacking:
             continue
         if part == "train":
@@ -65,7 +65,10 @@ def _missing(found: Counts, there: list[str]) -> list[Finding]:
             said.append(Finding("missing-class", "error", _WHERE, message, fix))
         else:
             message = f"{part} has no samples of {named(lacking)}"
-            fix = "its figures will say nothing of them; by: stratified gives each split its share"
+            share = sum(counted.values()) / sum(sums.values())
+            enough = any(sums[name] * share >= 1 for name in lacking)  # of fewer, stratified may give none either
+            way = "by: stratified gives each split its share" if enough else "there are too few for each split"
+            fix = f"its figures will say nothing of them; {way}"
             said.append(Finding("missing-class", "warning", _WHERE, message, fix))
     return said
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from torchwork.data import decode
+from torchwork.data import decode, missing
 from torchwork.types import Source
 
 _SIDE = 96
@@ -22,12 +22,15 @@ _STEPS = 60
 _FAINT = 0.05  # of full scale: what is below is drawn as small as it is
 
 
-def example(source: Source, index: int) -> dict[str, Any]:
+def example(source: Source, index: int, about: str = "") -> dict[str, Any]:
     """Return what is to be seen of a sample: ``image`` (a data URI), ``text``, ``wave`` (loudness) or ``cells``.
 
-    A sample that cannot be read has none of them.
+    A sample that cannot be read has none of them. Of a row there are a few cells: first those of the columns that the
+    message ``about`` names in quotation marks, empty and infinite ones before others.
     """
     try:
+        if source.schema.inputs == "table":
+            return _row(source, index, about)
         return _SHOWN[source.schema.inputs](source, index)
     except Exception:  # whatever keeps a sample from being read is told by the findings
         return {}
@@ -71,11 +74,15 @@ def _sound(source: Source, index: int) -> dict[str, Any]:
     return {"wave": [round(float(step) / loudest, 3) for step in steps]}
 
 
-def _row(source: Source, index: int) -> dict[str, Any]:
+def _row(source: Source, index: int, about: str) -> dict[str, Any]:
     cells = source.read(np.array([index]), epoch=0)[0]
-    schema = source.schema
-    values = [*(f"{float(value):.6g}" for value in cells["numbers"][0]), *map(str, cells["categories"][0])]
-    named = [f"{name}: {value}" for name, value in zip((*schema.numbers, *schema.categories), values, strict=True)]
+    numbers, texts = np.asarray(cells["numbers"], np.float64), cells["categories"]
+    values = [*("empty" if np.isnan(value) else f"{value:.6g}" for value in numbers[0].tolist())]
+    values += ["empty" if text is None else str(text) for text in texts[0]]
+    names = [*source.schema.numbers, *source.schema.categories]
+    wrong = missing.bad(numbers, texts)[0]
+    order = sorted(range(len(names)), key=lambda place: (repr(names[place]) not in about, not wrong[place]))
+    named = [f"{names[place]}: {values[place]}" for place in order]
     return {"cells": named[:_COLUMNS] + (["…"] if len(named) > _COLUMNS else [])}
 
 
@@ -83,4 +90,4 @@ def _nothing(source: Source, index: int) -> dict[str, Any]:
     return {}
 
 
-_SHOWN = {"image": _image, "text": _text, "audio": _sound, "table": _row, "array": _nothing}
+_SHOWN = {"image": _image, "text": _text, "audio": _sound, "array": _nothing}

@@ -63,6 +63,6 @@ def _shown(seen: Seen, source: Source, samples: Samples) -> dict[str, Any]:
                 "split": "" if samples.parts is None else str(samples.parts[place] or ""),
                 "note": seen.notes.get(place, ""),
             }
-            members.append({**said, **example(source, place)})
+            members.append({**said, **example(source, place, seen.finding.message)})
         groups.append({"members": members, "more": len(group) - len(members)})
     return {"groups": groups, "more": len(seen.groups) - len(groups)}
