@@ -15,6 +15,7 @@ import soundfile
 import torchwork
 from torchwork import config as config_files
 from torchwork import rundir
+from torchwork.assembly import assemble
 from torchwork.training.interrupt import Interrupted
 from torchwork.types import InputError
 
@@ -90,6 +91,14 @@ def test_a_run_learns_pitches_and_predicts_files_of_another_rate_and_format(stra
     rows = torchwork.load(straight.path).predict(files)
     assert [row["name"] for row in rows] == [str(path) for path in files]
     assert [row["prediction"] for row in rows] == ["600"] * 3
+
+
+def test_augmentation_for_pictures_is_told_before_training_and_that_for_sounds_is_not(tones, tmp_path):
+    config = settings(tones, augment=["RandomHorizontalFlip", {"name": "TimeMasking", "time_mask_param": 4}, "MixUp"])
+    found = [finding for finding in assemble(config_files.load(config)).findings if finding.code == "picture-augment"]
+    assert [(finding.where, finding.severity) for finding in found] == [("data.augment[0]", "warning")]
+    assert "RandomHorizontalFlip is made for pictures" in found[0].message
+    assert "TimeMasking" in found[0].fix
 
 
 def test_predictions_are_those_of_the_test_split(straight, tones):

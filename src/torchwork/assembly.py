@@ -16,6 +16,7 @@ from torchwork.building import DTYPES, build_model, check_model_options
 from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.data.audit.quick import quick
+from torchwork.data.augment import build as augment
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
 from torchwork.optim import build as optimizers
@@ -106,6 +107,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert state is not None
     task.criterion.to(device, DTYPES[config.train.precision])
     said = [*data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *said]
+    said += augment.unfit(data.augments, data.source.schema.inputs)
     told = [*getattr(data.source, "findings", ()), *said]
     parts = Parts(config, device, data, task, state, train_options(config, data), told)
     try_batch(parts)

@@ -25,6 +25,7 @@ class Augmentation:
     where: str
     sizes: bool = False  # takes images of any size, one at a time, and gives them one
     mixes: bool = False  # mixes each sample with another of the training split, and their targets
+    sounds: bool = False  # does to a spectrogram what a sound can bear
 
     def keys(self, seed: int, epoch: int, ids: np.ndarray) -> np.ndarray:
         """Return the uint64 keys of samples: a function of the seed, the epoch, the sample and this operation."""
@@ -73,12 +74,27 @@ def build(specs: Sequence[Mapping[str, Any]], where: str = "data.augment") -> li
         operation, wrong = construct(spec, AUGMENTS, "augmentation", at)
         findings += wrong
         if not wrong:
-            sizes, mixes = (getattr(operation, trait, False) is True for trait in ("sizes", "mixes"))
-            built.append(Augmentation(operation, place, spec["name"], at, sizes, mixes))
+            traits = {trait: getattr(operation, trait, False) is True for trait in ("sizes", "mixes", "sounds")}
+            built.append(Augmentation(operation, place, spec["name"], at, **traits))
             findings += _misplaced(built[-1], len(specs))
     if findings:
         raise InputError(findings)
     return built
+
+
+def unfit(augmentations: Sequence[Augmentation], inputs: str) -> list[Finding]:
+    """Return a warning for each operation of the catalog that is made for pictures, where the samples are sounds.
+
+    >>> unfit(build([{"name": "RandomHorizontalFlip"}]), "audio")[0].severity
+    'warning'
+    """
+    message = "is made for pictures: across a spectrogram runs time, which a flip turns round, and up it the pitch"
+    fix = "for sounds there are TimeMasking, FrequencyMasking, TimeWarp and FrequencyWarp"
+    return [
+        Finding("picture-augment", "warning", found.where, f"{found.name} {message}", fix)
+        for found in augmentations
+        if inputs == "audio" and found.name in AUGMENTS and not found.sounds
+    ]
 
 
 def _misplaced(augmentation: Augmentation, count: int) -> list[Finding]:

@@ -67,6 +67,7 @@ class MixUp:
     """
 
     mixes = True
+    sounds = True
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
         _checked(alpha, p)
@@ -108,6 +109,7 @@ class CutMix:
     """
 
     mixes = True
+    sounds = True
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0) -> None:
         _checked(alpha, p)

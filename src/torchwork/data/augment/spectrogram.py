@@ -30,6 +30,8 @@ class TimeMasking:
     torch.Size([2, 1, 3, 8])
     """
 
+    sounds = True
+
     def __init__(self, time_mask_param: int, p: float = 1.0, mask_value: float = 0.0) -> None:
         wrong: list[Finding] = []
         if time_mask_param < 1:
@@ -63,6 +65,8 @@ class FrequencyMasking:
     >>> FrequencyMasking(2)(torch.ones(2, 1, 3, 8), rng.keys(0, np.arange(2))).shape
     torch.Size([2, 1, 3, 8])
     """
+
+    sounds = True
 
     def __init__(self, freq_mask_param: int, mask_value: float = 0.0) -> None:
         wrong: list[Finding] = []
@@ -124,6 +128,8 @@ class TimeWarp:
     torch.Size([2, 1, 3, 8])
     """
 
+    sounds = True
+
     def __init__(self, max_rate: float = 1.25, max_shift: float = 0.0) -> None:
         _check_warp(max_rate, max_shift)
         self.max_rate, self.max_shift = max_rate, max_shift
@@ -155,6 +161,8 @@ class FrequencyWarp:
     >>> FrequencyWarp(1.1)(torch.ones(2, 1, 3, 8), rng.keys(0, np.arange(2))).shape
     torch.Size([2, 1, 3, 8])
     """
+
+    sounds = True
 
     def __init__(self, max_rate: float = 1.1, max_shift: float = 0.0) -> None:
         _check_warp(max_rate, max_shift)
