@@ -252,6 +252,9 @@ def test_wrong_annotations_are_named(make_folder: MakeFolder, tmp_path: Path) ->
     assert "column 'file' (1): row 2" in _wrong(lambda: ImageCSV(hole))[0][2]
     lost = _annotate(root, "file,label\nx/000.png,a\nx/lost.png,b\n")
     assert [(fault.index, fault.code) for fault in ImageCSV(lost).faults] == [(1, "missing")]
+    code, where, message = _wrong(lambda: ImageCSV(path, str(root / "x")))[0]
+    assert (code, where) == ("missing-path", "root")
+    assert f"none of the 2 images of {path} is in {root / 'x'}, as x/000.png" in message
     text = _annotate(root, "file,label\nx/000.png,a\nx/001.png,b\n")
     assert _wrong(lambda: ImageCSV(text, kind="number"))[0][0] == "not-a-number"
     part = _annotate(root, "file,label,part\nx/000.png,a,train\nx/001.png,b,tset\n")

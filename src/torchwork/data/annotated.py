@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def read_annotations(
     All other columns become ``annotations``: numbers where they hold such, else texts, "" in an empty cell.
 
     Raises:
-        InputError: a missing file, folder or column, empty cells, one class only, a first line that names a file.
+        InputError: a missing file, folder or column, no file at all where the names lead, empty cells, one class only, a
+            first line that names a file.
     """
     frame = columns.read_csv(Path(annotations), "annotations", header)
     folder = Path(annotations).parent if root is None else Path(root)
@@ -62,6 +64,12 @@ def read_annotations(
         raise InputError(Finding("one-class", "error", "target_column", message, "a classifier needs two"))
     given = columns.splits_of(frame[split_column], "split_column") if split_column else None
     names = columns.texts_of(frame[file_column]).tolist()
+    # a name too long for the system is no error here, as it were for Path.exists
+    if names and not any(os.path.exists(folder / name) for name in names):  # noqa: PTH110
+        message = f"none of the {counted(len(names), sort.one, sort.several)} of {annotations} is in {folder}, "
+        message += f"as {names[0]}"
+        fix = "name the folder that the names start from as root"
+        raise InputError(Finding("missing-path", "error", "root", message, fix))
     further = {name: columns.values_of(frame[name]) for name in frame.columns if name not in used}
     target_names = (target_column,) if kind == "number" else ()
     return Annotated([folder / name for name in names], names, targets, given, further, kind, target_names)
