@@ -9,7 +9,7 @@ from typing import Any
 
 from torchwork import rundir
 from torchwork.cli import layout
-from torchwork.types import Finding, InputError
+from torchwork.types import Finding, InputError, RunError
 
 _MOST_ON_A_TERMINAL = 50
 _MOST_COLUMNS = 8
@@ -18,14 +18,17 @@ _MOST_COLUMNS = 8
 def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
     """Predict the samples in files with a run's model; print them, and write them to ``out``.
 
+    Images and sounds that cannot be read have no row; they are named at the end, when all others are written.
+
     Raises:
         InputError: no such run or file, files that the model cannot take, or a place that cannot be written.
+        RunError: some of the files could not be read.
     """
     rundir.existing(run)
     _check_files(files, out)
     from torchwork import run as runs
 
-    rows = runs.load(run).predict(_expanded(files))
+    rows, lost = _predicted(runs.load(run), _expanded(files))
     header, table = as_table(rows)
     try:
         rundir.write_csv(out, header, table)
@@ -34,6 +37,27 @@ def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
         raise InputError(Finding("out-unwritable", "error", "--out", message, "choose another file")) from error
     _print(header, table)
     print(f"\n{len(table):,} prediction{'s' if len(table) != 1 else ''} in {out}", file=sys.stderr)
+    if lost:
+        said = [f"  {file}: {reason}" for file, reason in lost.items()]
+        title = f"{len(lost)} file{'s' if len(lost) != 1 else ''} cannot be read and had no prediction"
+        raise RunError("\n".join([title, *said]))
+
+
+def _predicted(run: Any, files: Sequence[Path]) -> tuple[list[dict[str, Any]], dict[Path, str]]:
+    """Predict the files that can be read; return the others with the reasons.
+
+    They are looked for only where a prediction fails, as that decodes every file once more.
+    """
+    try:
+        return run.predict(files), {}
+    except InputError:
+        from torchwork.data.predict import unreadable
+
+        lost = unreadable(files)
+        readable = [file for file in files if file not in lost]
+        if not lost or not readable:
+            raise
+    return run.predict(readable), lost
 
 
 def _check_files(files: Sequence[Path], out: Path) -> None:

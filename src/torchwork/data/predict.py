@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from torchwork.data import files as images
 from torchwork.data import idx
 from torchwork.data.decode import is_image
-from torchwork.data.files import ImageFiles, refusal
 from torchwork.data.memory import InMemory
+from torchwork.data.sound import files as sounds
 from torchwork.data.sound.decode import is_sound
 from torchwork.types import Finding, InputError, Schema, Source
 
@@ -79,6 +81,17 @@ def open_for_prediction(files: Sequence[Path], data: Mapping[str, Any], source_s
     return _images(files, data, source_spec)
 
 
+def unreadable(files: Sequence[Path]) -> dict[Path, str]:
+    """Return the image and sound files that cannot be decoded to the end, each with the reason."""
+    found: dict[Path, str] = {}
+    for accepts, damage in ((is_image, images.damage), (is_sound, sounds.damage)):
+        paths = [file for file in files if accepts(file)]
+        if paths:
+            faults = damage(SimpleNamespace(paths=paths), range(len(paths)))
+            found |= {paths[fault.index]: fault.reason for fault in faults}
+    return found
+
+
 def _is_idx(file: Path) -> bool:
     return not is_image(file) and (idx.is_idx(file) or idx.begins_as_idx(file))
 
@@ -89,9 +102,9 @@ def _images(files: Sequence[Path], data: Mapping[str, Any], source_spec: Mapping
     mode: Any = trained.get("mode", "RGB") if trained else "L" if data["input_shape"][0] == 1 else "RGB"
     names = [str(file) for file in files]
     background = trained.get("background", "white")
-    source = ImageFiles(files, names, None, Schema("image", None), mode=mode, background=background)
+    source = images.ImageFiles(files, names, None, Schema("image", None), mode=mode, background=background)
     if source.faults:
-        raise InputError(refusal(source.faults, source.name, len(files), "files"))
+        raise InputError(images.refusal(source.faults, source.name, len(files), "files"))
     return source
 
 
@@ -107,9 +120,9 @@ def _of_files(spec: Any) -> Mapping[str, Any]:
 
 
 def _sounds(files: Sequence[Path], sample_rate: int) -> Source:
-    from torchwork.data.sound.files import SoundFiles
-
-    source = SoundFiles(files, [str(file) for file in files], None, Schema("audio", None, sample_rate=sample_rate))
+    source = sounds.SoundFiles(
+        files, [str(file) for file in files], None, Schema("audio", None, sample_rate=sample_rate)
+    )
     if source.faults:
         findings = [Finding(fault.code, "error", source.name(fault.index), fault.reason) for fault in source.faults]
         raise InputError(findings)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from torchwork.data.loader import moved
+from torchwork.data.pipelines.tables import Tables
+from torchwork.data.wording import named
 from torchwork.types import Finding, InputError, Source
 
 
@@ -29,8 +31,10 @@ def predict(
     that it was in.
 
     Raises:
-        InputError: samples that have not the shape of those of training.
+        InputError: samples that have not the shape of those of training; rows of a table with a category that the
+            model does not know.
     """
+    _check_categories(pipeline, source)
     was_training = model.training
     model.eval()
     rows: list[dict[str, Any]] = []
@@ -48,6 +52,22 @@ def predict(
     finally:
         model.train(was_training)
     return rows
+
+
+def _check_categories(pipeline: Any, source: Source) -> None:
+    way = getattr(pipeline, "way", None)
+    if not isinstance(way, Tables):
+        return
+    strangers = way.strangers(source.read(np.arange(len(source)), epoch=0)[0])
+    findings = []
+    for (column, text), rows in strangers.items():
+        message = f"column {column!r} holds {text!r}, which the model does not know"
+        message += f" ({len(rows)} rows)" if len(rows) > 1 else ""
+        fix = f"it knows {named(map(repr, way.facts()['levels'][column]))}: correct the cell or leave such rows out; "
+        fix += "a model that is trained with {name: OneHot, unknown: zeros} takes others"
+        findings.append(Finding("unknown-category", "error", source.name(rows[0]), message, fix))
+    if findings:
+        raise InputError(findings)
 
 
 def _other_shape(source: Source, index: int, found: Sequence[int], expected: Sequence[int]) -> Finding:

@@ -119,6 +119,18 @@ class Tables:
             raise InputError(findings)
         return torch.cat([numbers, *columns], 1)
 
+    def strangers(self, raw: Any) -> dict[tuple[str, str], list[int]]:
+        """Return the rows of each text of a category column, by column and text, that the model does not know."""
+        texts = self._filled(raw["categories"])
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, (name, encoder) in enumerate(self._encoders().items()):
+            column = texts[:, place]
+            codes, finding = encoder.encode(name, column, self._levels[name])
+            unknown = (codes.numpy() < 0) & ~absent(column) if finding else np.zeros(len(column), bool)
+            for row in np.flatnonzero(unknown).tolist():
+                found.setdefault((name, column[row]), []).append(row)
+        return found
+
     def finish(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         width = len(self._schema.numbers)
         if self._steps.scale:
