@@ -85,7 +85,9 @@ def _describe(parts: Parts) -> Plan:
     optimizers = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
     return Plan(
         splits=facts["num_samples"],
-        split=split.told(parts.data.shared.by, config.data.split.model_dump()),
+        split=split.told(
+            parts.data.shared.by, config.data.split.model_dump(), list(parts.data.source.given or split.PARTS)
+        ),
         class_counts=facts["class_counts"],
         input_shape=parts.data.input_shape,
         batch_shape=(len(batch.target), *parts.data.input_shape),

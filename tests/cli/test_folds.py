@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from torchwork import rundir
 
@@ -88,3 +90,24 @@ def test_check_says_how_samples_are_shared_out(torchwork):
     assert "split stratified: exact counts of every class; samples change sides when data are added" in said
     assert "split by hash: samples keep their sides" in torchwork("check", "c.yaml", "data.split.by=hash").out
     assert "; val is fold 1 of 3" in torchwork("check", "c.yaml", "data.split.folds=3").out
+
+
+def test_check_says_what_is_cut_from_the_train_that_the_data_come_with(torchwork, tmp_path):
+    random = np.random.default_rng(0)
+    for part, count in (("train", 20), ("test", 5)):
+        for label in ("cat", "dog"):
+            (tmp_path / "images" / part / label).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / part / label / f"{number}.png")
+    source = "data.source={name: ImageFolder, root: images}"
+
+    def said(split):
+        (line,) = (
+            line for line in torchwork("check", "c.yaml", source, split).out.splitlines() if line.startswith("split as")
+        )
+        return line
+
+    assert said("data.split={val: 0.1}") == "split as the data come; cut from their train: val 0.1"
+    assert said("data.split={val: 0}") == "split as the data come"
+    assert said("data.split={folds: 4}") == "split as the data come; val is fold 1 of 4"

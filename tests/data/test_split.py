@@ -8,6 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from torchwork.data.audit.quick import quick
+from torchwork.data.builtin import Iris
 from torchwork.data.memory import InMemory
 from torchwork.data.split import split
 from torchwork.types import InputError, Schema
@@ -119,3 +121,23 @@ def test_wrong_fractions_and_rules_are_refused() -> None:
     assert _codes(classes, {"train": 0.98, "val": 0.01, "test": 0.01, "by": "random"}) == ["empty-split"]
     assert _codes(classes, {"val": 1.0}, {"train": np.arange(10)}) == ["fractions"]
     assert _codes(classes, {}, {"test": np.arange(10)}) == ["no-train"]
+
+
+@pytest.mark.parametrize(("rare", "advised"), [(3, False), (20, True)])
+def test_to_stratify_is_advised_only_where_there_are_enough_for_each_part(rare: int, advised: bool) -> None:
+    targets = np.array(["a"] * 100 + ["b"] * rare, object)
+    source = InMemory(torch.arange(len(targets), dtype=torch.float32)[:, None], targets, Schema("array", "class"))
+    last = np.arange(0, 20)
+    (finding,) = (
+        finding
+        for finding in quick(source, {"train": np.arange(20, len(targets)), "test": last})
+        if finding.code == "missing-class"
+    )
+    assert ("by: stratified" in str(finding)) is advised
+    stratified = split(source, {"train": 0.85, "test": 0.15, "by": "stratified"}, 0)
+    assert not advised or "b" in targets[stratified["test"]]
+
+
+def test_how_to_mend_fractions_says_what_is_done_with_those_left_out() -> None:
+    with pytest.raises(InputError, match="where one is written, train takes the rest"):
+        split(Iris(), {"train": 0.9, "val": 0.0, "test": 0.0}, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def split(
     pool = _Pool(source, ids, seed, by, keys, groups)
     fixed = _fixed(source, spec, ids, by, groups, where)
     if fixed is not None:
-        parts, asked = _with_fixed(pool, fixed, shares, spec, where)
+        parts, asked = _with_fixed(pool, fixed, spec, where)
     elif by == "time":
         parts, asked = _by_time(source, spec, ids, keys, shares, where), shares
     else:
@@ -124,15 +124,26 @@ _TOLD = {
 }
 
 
-def told(by: str, spec: Mapping[str, Any]) -> str:
-    """Return in a line how samples are shared out, and what that is worth.
+def told(by: str, spec: Mapping[str, Any], given: Collection[str] = PARTS) -> str:
+    """Return in a line how samples are shared out, and what that is worth; ``given`` parts come with the data.
 
     >>> told("time", {"time": "date"})
     'by date: the earliest train, the latest test'
+    >>> told("given", {"val": 0.1, "test": 0}, ["train", "test"])
+    'as the data come; cut from their train: val 0.1'
     """
     group = spec.get("group") or spec.get("pattern")
     line = _TOLD[by].format(group=group, time=spec.get("time"), file=spec.get("file"))
+    missing = _missing(by, spec, given) if by == "given" else {}
+    if missing:
+        line += f"; cut from their train: {', '.join(f'{part} {share:g}' for part, share in missing.items())}"
     return f"{line}; val is fold {spec.get('fold') or 1} of {spec['folds']}" if spec.get("folds") else line
+
+
+def _missing(by: str, spec: Mapping[str, Any], fixed: Collection[str]) -> dict[str, float]:
+    """Return the fractions of those parts that are to be cut, as they are not among the fixed ones."""
+    lacking = () if by == "manifest" else ("test",) if spec.get("folds") else ("val", "test")
+    return {part: float(spec[part]) for part in lacking if part not in fixed and spec.get(part)}
 
 
 def _check(source: Source, spec: Mapping[str, Any], shares: Mapping[str, float], by: str, where: str) -> None:
@@ -148,7 +159,7 @@ def _check(source: Source, spec: Mapping[str, Any], shares: Mapping[str, float],
             findings.append(Finding("no-train", "error", f"{where}.test", "nothing is left to train on"))
     elif not findings and cut_whole and abs(total - 1) > 1e-6:
         said = " + ".join(f"{part} {share:g}" for part, share in shares.items())
-        fix = "make them sum to 1 (a part that is left out has its default; write 0 to do without it)"
+        fix = "make them sum to 1 (where one is written, train takes the rest; write none, and they are the defaults)"
         findings.append(Finding("fractions", "error", where, f"{said} = {total:g}", fix))
     elif not findings and cut_whole and shares["train"] == 0:
         findings.append(Finding("no-train", "error", f"{where}.train", "nothing is left to train on"))
@@ -255,11 +266,10 @@ def _fixed(
 
 
 def _with_fixed(
-    pool: _Pool, fixed: dict[str, np.ndarray], shares: Mapping[str, float], spec: Mapping[str, Any], where: str
+    pool: _Pool, fixed: dict[str, np.ndarray], spec: Mapping[str, Any], where: str
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Cut what the fixed parts lack from their train; return the parts and the fractions that were asked for."""
-    lacking = () if pool.by == "manifest" else ("test",) if spec.get("folds") else ("val", "test")
-    missing = {part: shares[part] for part in lacking if part not in fixed and shares[part] > 0}
+    missing = _missing(pool.by, spec, fixed)
     rest = 1 - sum(missing.values())
     if rest <= 0:
         message = f"{' and '.join(missing)}, cut from the given training samples, would leave none"
