@@ -35,8 +35,8 @@ def read_annotations(
     All other columns become ``annotations``: numbers where they hold such, else texts, "" in an empty cell.
 
     Raises:
-        InputError: a missing file, folder or column, no file at all where the names lead, empty cells, one class only, a
-            first line that names a file.
+        InputError: a missing file, folder or column, no file at all where the names lead, empty cells, one class only,
+            a first line that names a file.
     """
     frame = columns.read_csv(Path(annotations), "annotations", header)
     folder = Path(annotations).parent if root is None else Path(root)
