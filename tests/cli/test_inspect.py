@@ -302,6 +302,34 @@ def test_a_given_leak_and_sizes_that_differ_are_refused_as_check_refuses_them(to
     assert re.findall(r"^error: ([\w-]+)", done.out, re.MULTILINE) == ["duplicates-across-splits"]
 
 
+def _mixed_table(path: Path) -> None:
+    """Of 200 rows one has no number in ``age``, a tenth none in ``dose``; ``bp`` has an infinite cell."""
+    frame = _patients()[:200].astype({"age": object})
+    frame.loc[6, "age"] = "old"
+    frame["dose"] = [f"about {row}" if row % 10 == 5 else f"{row * 0.7:.2f}" for row in range(200)]
+    frame.loc[2, "bp"] = np.inf
+    frame.to_csv(path, index=False)
+
+
+def test_numbers_with_a_few_texts_among_them_are_told_with_their_rows_and_hide_nothing_else(torchwork, tmp_path):
+    _mixed_table(tmp_path / "t.csv")
+    by_path = torchwork("inspect", "t.csv")
+    (tmp_path / "c.yaml").write_text(
+        "data: {source: {name: Table, path: t.csv, target: target, kind: number, columns: [age, bmi, bp, dose]}}\n"
+        f"{CONFIG}"
+    )
+    by_config = torchwork("inspect", "c.yaml")
+    assert (by_path.code, by_config.code) == (2, 2)
+    for done in (by_path, by_config):
+        assert (
+            "warning: mixed-types: column 'age' holds numbers (199 of 200 cells) and texts: 'old' in row 7" in done.out
+        )
+        assert "mixed-types: column 'dose' holds numbers (180 of 200 cells) and texts: 'about 5' in row 6" in done.out
+        assert "error: infinite-cells: 1 cell is infinite: column 'bp' (1): row 3" in done.out
+    assert "error: stray-texts: column 'age' holds numbers, but 'old' in row 7" in by_config.out
+    assert "error: " in torchwork("check", "c.yaml").err
+
+
 def test_every_planted_file_is_found_from_the_command(torchwork, tmp_path):
     planted = plant(tmp_path / "corpus")
     done = torchwork("inspect", "corpus", "--json")

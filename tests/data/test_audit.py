@@ -362,3 +362,21 @@ def test_progress_comes_to_the_number_of_samples(make_folder: Make):
     audit(source, progress=lambda what, done, total: said.append((what, done, total)))
     assert [one for one in said if one[0] == "decoding"] == [("decoding", done, 18) for done in range(1, 19)]
     assert said[-1] == ("comparing", 18, 18)
+
+
+def test_sounds_of_two_rates_and_names_that_a_pattern_does_not_fit_are_looked_at_all_the_same(tmp_path: Path):
+    soundfile = pytest.importorskip("soundfile")
+    random = np.random.default_rng(0)
+    for number in range(12):
+        rate = 8000 if number % 3 else 16000
+        soundfile.write(tmp_path / f"{number % 2}_{number}.wav", random.normal(size=rate // 4) * 0.1, rate)
+    spec = {"name": "AudioFolder", "root": str(tmp_path), "pattern": r"(?P<label>\d)_\d+\.wav"}
+    source, findings = leniently.opened(spec)
+    assert [finding.code for finding in findings] == ["several-rates"]
+    assert source is not None
+    assert audit(source).counts["all"] == {"0": 6, "1": 6}
+    soundfile.write(tmp_path / "strange.wav", np.zeros(2000), 8000)
+    source, findings = leniently.opened({**spec, "sample_rate": 8000})
+    assert [finding.code for finding in findings] == ["no-class"]
+    assert source is not None
+    assert "silent" in {finding.code for finding in audit(source).findings}

@@ -99,7 +99,10 @@ def _of_path(path: Path) -> Opened:
         if source is None:
             raise
         return Opened(source, None, error.findings)
-    source, findings = leniently.opened(found.source)
+    spec = found.source
+    if found.mixed:  # left out of a guessed config, and to be told all the same
+        spec = {**spec, "columns": [*spec["columns"], *found.mixed], "categories": found.mixed}
+    source, findings = leniently.opened(spec)
     return Opened(source, None, findings)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torchwork.cli import look_sounds, look_texts
 from torchwork.data import columns, decode, folders, idx
 from torchwork.data.audio import SOUNDS
+from torchwork.data.audit.tables import MIXED
 from torchwork.data.folders import Sort
 from torchwork.data.images import IMAGES
 from torchwork.types import Finding, InputError
@@ -34,10 +35,14 @@ _LOOKED_AT = 2000  # files of a folder, cells of a column: enough to tell what i
 
 @dataclass
 class Found:
-    """A source for the config, and what was guessed on the way, for its comments."""
+    """A source for the config, and what was guessed on the way, for its comments.
+
+    ``mixed`` are the columns that are left out as they hold numbers and texts.
+    """
 
     source: dict[str, Any]
     remarks: list[str] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
 
 
 def look(path: Path) -> Found:
@@ -317,6 +322,9 @@ def _leave_out(frame: pd.DataFrame, inputs: list[str], found: Found) -> None:
         is_text = not columns.is_number(frame[name].dtype)
         if missing > len(frame) / 2:
             out[name] = f"{missing:,} of {len(frame):,} cells are empty"
+        elif is_text and _is_mixed(frame[name]):
+            out[name] = f"holds numbers, but {columns.said_texts(frame[name])}"
+            found.mixed.append(name)
         elif is_text and frame[name].nunique() > max(columns.MANY, len(frame) / 10):
             out[name] = f"{frame[name].nunique():,} different texts"
         elif _counts_rows(frame[name]):
@@ -329,6 +337,13 @@ def _leave_out(frame: pd.DataFrame, inputs: list[str], found: Found) -> None:
         raise InputError(Finding("no-inputs", "error", "columns", f"no column can be used ({said})", "fill them in"))
     found.source["columns"] = kept
     found.remarks += [f"left out: {name} ({why})" for name, why in out.items()]
+
+
+def _is_mixed(column: pd.Series) -> bool:
+    """Tell whether a column of texts is one of numbers with mistakes in it, or of many numbers and many texts."""
+    share = 1 - columns.no_numbers(column[column.notna()]).mean()
+    many = column.nunique() > max(columns.MANY, len(column) / 10)
+    return columns.holds_stray_texts(column) or (many and bool(MIXED <= share < 1))
 
 
 def _counts_rows(column: pd.Series) -> bool:

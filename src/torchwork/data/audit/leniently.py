@@ -20,6 +20,7 @@ from torchwork.data.source import open_source
 from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError, Schema, Source
 
+_SOME_RATE = 16000  # at which sounds of several rates are looked at
 _SORTS = {"ImageFolder": IMAGES, "AudioFolder": SOUNDS}
 
 
@@ -32,11 +33,12 @@ def opened(spec: Mapping[str, Any], where: str = "data.source") -> tuple[Source 
         The source, or None where there is nothing to look at, and what was found on the way.
     """
     findings: list[Finding] = []
+    source: Source | None
     try:
-        source: Source | None = open_source(spec, where)
+        source = open_source(spec, where)
     except InputError as error:
         findings += error.findings
-        source = None
+        source = _mended(spec, {finding.code for finding in findings}, where)
     root = spec.get("root")
     sort = _SORTS.get(str(spec.get("name")))
     if sort is None or not isinstance(root, str | Mapping):
@@ -47,10 +49,34 @@ def opened(spec: Mapping[str, Any], where: str = "data.source") -> tuple[Source 
         findings += below(_passed_over(roots, ignore), where)
     if source is None and not spec.get("annotations"):
         try:
-            source = _files(roots, sort, ignore)
+            source = _files(roots, sort, ignore, spec.get("sample_rate"))
         except InputError as error:
             findings += below(error.findings, where)
     return source, findings
+
+
+def _mended(spec: Mapping[str, Any], codes: set[str], where: str) -> Source | None:
+    """Return what is refused for a few cells or for its rates as if nothing was wrong with these, to be looked at."""
+    try:
+        if codes == {"several-rates"}:
+            return open_source({**spec, "sample_rate": _SOME_RATE}, where)
+        if spec.get("name") == "Table" and codes <= {"stray-texts", "empty-column"}:
+            return open_source(_with_usable_columns(spec), where)
+    except InputError:  # something else is wrong as well
+        return None
+    return None
+
+
+def _with_usable_columns(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Table with columns of numbers and texts as categories, and without empty columns."""
+    frame = columns.read_csv(Path(spec["path"]), "path")
+    target, categories = spec["target"], list(spec.get("categories") or [])
+    others = [target] if isinstance(target, str) else [*target]
+    others += [spec.get("split_column"), *(spec.get("ignore") or [])]
+    names = [name for name in spec.get("columns") or frame.columns if name not in others]
+    stray = [name for name in names if name not in categories and columns.holds_stray_texts(frame[name])]
+    filled = [name for name in names if frame[name].notna().any()]
+    return {**spec, "columns": filled, "categories": [*categories, *stray]}
 
 
 def unlabelled(folder: Path) -> Source | None:
@@ -75,7 +101,7 @@ def _is_ignored(path: Path, folder: Path, ignore: list[str]) -> bool:
     return any(fnmatch.fnmatchcase(text, pattern) for text in texts for pattern in ignore)
 
 
-def _files(roots: Mapping[str, Path], sort: Sort, ignore: list[str]) -> Source | None:
+def _files(roots: Mapping[str, Path], sort: Sort, ignore: list[str], sample_rate: int | None = None) -> Source | None:
     """Return all files of a sort; the class is the folder at the top, and where nothing lies in one, there are none."""
     found = []
     for part, folder in roots.items():
@@ -94,7 +120,7 @@ def _files(roots: Mapping[str, Path], sort: Sort, ignore: list[str]) -> Source |
     targets = np.array(labels, object) if classified else None
     kind: Any = ImageFiles if sort is IMAGES else SoundFiles
     inputs: Any = "image" if sort is IMAGES else "audio"
-    schema = Schema(inputs, "class" if classified else None)
+    schema = Schema(inputs, "class" if classified else None, sample_rate=sample_rate if sort is SOUNDS else None)
     return kind(paths, names, targets, schema, given)
 
 

@@ -84,7 +84,7 @@ def _mixed(source: Source, cells: Cells) -> list[Seen]:
             continue
         texts = there[~numeric]
         said = named(f"{column[row]!r} in {source.name(int(row))}" for row in texts.tolist())
-        message = f"column {name!r} holds numbers ({numeric.mean():.0%} of its cells) and texts: {said}"
+        message = f"column {name!r} holds numbers ({numeric.sum()} of {len(there)} cells) and texts: {said}"
         fix = "if it is one of numbers, correct the texts; as it is, each number is a category of its own"
         seen.append(_seen("mixed-types", "warning", message, fix, texts))
     return seen
