@@ -233,6 +233,20 @@ def test_numbers_far_from_one_are_learnt(torchwork, tmp_path):
     assert float(r2[1]) > 0.3
 
 
+def test_a_class_folder_without_files_is_told_in_the_config(torchwork, tmp_path):
+    folder = split_folders(tmp_path)
+    (folder / "train" / "c").mkdir()
+    done = torchwork("init", folder)
+    assert (done.code, done.err) == (0, "")
+    (said,) = [line for line in done.out.splitlines() if line.startswith("# as the data are, train stops: ")]
+    assert said.endswith(": c; add images or remove the folders")
+    (tmp_path / "c.yaml").write_text(done.out)
+    assert "c; " not in torchwork("check", "c.yaml").out
+    assert torchwork("check", "c.yaml").code == 2
+    (folder / "train" / "c").rmdir()
+    assert torchwork("check", "c.yaml").code == 0
+
+
 def test_files_that_cannot_be_read_are_counted_and_the_way_to_set_them_aside_is_shown(torchwork, tmp_path):
     folder = class_folders(tmp_path)
     (folder / "a" / "0.png").write_bytes(b"")

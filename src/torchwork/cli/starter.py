@@ -14,6 +14,7 @@ from torchwork.cli.look import Found, look
 from torchwork.config import load
 from torchwork.config.text import inline
 from torchwork.data import missing, split
+from torchwork.data.audit import leniently
 from torchwork.data.sound.files import SoundFiles
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
@@ -66,13 +67,28 @@ def print_config(path: Path) -> None:
 def write_config(path: Path) -> str:
     """Return a commented config for the data at a path."""
     found = look(path)
-    source = open_source(found.source)
+    source, wrong = _opened(found)
     kept = _with_target(source)
     parts, remark = _choose_split(source, kept)
     facts = _measure(source, parts, kept)
-    lines = [*_title(path, found, source, facts), *_data_section(found, source, parts, remark, facts)]
+    lines = [*_title(path, found, source, facts), *wrong, *_data_section(found, source, parts, remark, facts)]
     lines += _model_section(source, facts)
     return "\n".join(lines) + "\n"
+
+
+def _opened(found: Found) -> tuple[Source, list[str]]:
+    """Open a source; where a run would refuse folders without files, open the others, and say so in comments."""
+    try:
+        return open_source(found.source), []
+    except InputError as error:
+        if any(finding.code != "empty-class" for finding in error.findings):
+            raise
+        source, _ = leniently.opened(found.source)
+        if source is None or source.targets is None:
+            raise
+        return source, [
+            f"# as the data are, train stops: {finding.message}; {finding.fix}" for finding in error.findings
+        ]
 
 
 @dataclass(frozen=True)
