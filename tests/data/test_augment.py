@@ -184,9 +184,9 @@ class Darken:
     def __init__(self, by: float): self.by = by
     def __call__(self, images, keys): return images * self.by + torch.from_numpy(keys % 2).view(-1, 1, 1, 1)
 """
-    (tmp_path / "own_augments.py").write_text(text)
+    (tmp_path / "darkening.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    (darken,) = build([{"name": "own_augments:Darken", "by": 0.5}])
+    (darken,) = build([{"name": "darkening:Darken", "by": 0.5}])
     keys = darken.keys(0, 1, np.arange(4))
     expected = 0.5 + torch.from_numpy((keys % 2).astype(np.float32)).view(-1, 1, 1, 1).expand(4, 1, 2, 2)
     assert torch.equal(darken(torch.ones(4, 1, 2, 2), keys), expected)
