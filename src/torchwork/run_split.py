@@ -12,8 +12,9 @@ from torchwork.config import Config
 from torchwork.config.sections import SplitConfig
 from torchwork.data import leaks, manifest, split
 from torchwork.data.fingerprint import fingerprints
+from torchwork.data.official import Official
 from torchwork.data.wording import counted, named
-from torchwork.types import Finding, InputError, Source
+from torchwork.types import Finding, InputError, Severity, Source
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ def share_out(config: Config, source: Source, kept: np.ndarray | None = None) ->
         kept: Those that may be used; by default all.
 
     Raises:
-        InputError: the split is impossible, a given one has equal content on two sides (of rows of a table, where equal
-            rows are natural, that is a warning), or a manifest is of other contents.
+        InputError: the split is impossible, a given one has equal content on two sides (a warning where it is that of
+            a published data set, to which others compare themselves, or of rows of a table, where equal rows are
+            natural), or a manifest is of other contents.
     """
     spec = config.data.split.model_dump()
     ids = np.arange(len(source)) if kept is None else np.asarray(kept, np.int64)
@@ -50,13 +52,18 @@ def share_out(config: Config, source: Source, kept: np.ndarray | None = None) ->
         _stop(findings)
     splits = split.split(source, spec, config.seed, among=ids, together=None if ignored else contents)
     if not ignored:
-        findings += leaks.across(source, splits, keys, "warning" if source.schema.inputs == "table" else "error")
+        findings += leaks.across(source, splits, keys, _severity(source, by))
     if not ignored and source.schema.inputs == "table" and by not in ("given", "manifest"):
         findings += leaks.repeated(contents)
     if by not in ("given", "manifest") and not (config.data.split.folds or spec["test_groups"] or spec["val_groups"]):
         findings += leaks.uneven(splits, {part: spec[part] for part in split.PARTS}, by)
     _stop(findings)
     return Shared(splits, keys, by, findings)
+
+
+def _severity(source: Source, by: str) -> Severity:
+    published = by == "given" and isinstance(source, Official)
+    return "warning" if published or source.schema.inputs == "table" else "error"
 
 
 def _stop(findings: list[Finding]) -> None:

@@ -275,3 +275,19 @@ def test_a_run_on_planted_cifar_records_has_the_official_classes_and_split(tmp_p
     assert tuple(run.data["classes"]) == TEN
     assert run.data["num_samples"] == {"train": 160, "val": 40, "test": 40}
     assert run.data["input_shape"] == [3, 32, 32]
+
+
+def test_equal_content_on_both_official_sides_is_told_and_does_not_stop_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    records = cifar_records(CIFAR10_FILES, (10,), count=40)
+    names = list(records)
+    records[names[-1]][3] = records[names[0]][5]
+    place(tmp_path, {"cifar-10-binary.tar.gz": as_archive(records, "cifar-10-batches-bin")})
+    job = {
+        "data": {"source": {"name": "CIFAR10", "root": "."}, "split": {"val": 0.2}, "batch_size": 20},
+        "model": {"name": "MLP", "hidden": [4]},
+        "optimizer": "SGD",
+        "train": {"epochs": 1},
+    }
+    told = [finding for finding in torchwork.check(config.load(job)).findings if finding.code == "leak"]
+    assert [finding.severity for finding in told] == ["warning"]
