@@ -149,7 +149,7 @@ def test_one_idx_file_with_its_labels(tmp_path: Path) -> None:
         b"\0\0\x08\3\0\0\0\1",
         _idx(np.zeros((2, 3, 3), np.uint8), 8)[:-1],
         _idx(np.zeros((2, 3, 3), np.uint8), 8) + b"x",
-        gzip.compress(_idx(np.zeros((2, 3, 3), np.uint8), 8))[:-9],
+        gzip.compress(_idx(np.zeros((2, 3, 3), np.uint8), 8), mtime=0)[:-9],
     ],
 )
 def test_an_idx_file_that_does_not_fit_its_header_is_refused(tmp_path: Path, content: bytes) -> None:
