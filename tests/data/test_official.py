@@ -111,8 +111,8 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
     ("contents", "code"),
     [
         (_replaced(IMAGES, gzip.compress(as_idx(np.zeros((30, 27, 28))), mtime=0)), "wrong-shape"),
-        (_replaced(LABELS, gzip.compress(as_idx(np.zeros(29))), mtime=0), "unequal-counts"),
-        (_replaced(LABELS, gzip.compress(as_idx(np.arange(30))), mtime=0), "label-range"),
+        (_replaced(LABELS, gzip.compress(as_idx(np.zeros(29)), mtime=0)), "unequal-counts"),
+        (_replaced(LABELS, gzip.compress(as_idx(np.arange(30)), mtime=0)), "label-range"),
         (_replaced(IMAGES, gzip.compress(as_idx(np.zeros((30, 28, 28)))[:-1], mtime=0)), "bad-idx"),
         (_replaced(IMAGES, mnist_contents()[f"{IMAGES}.gz"][:-100]), "bad-idx"),
         (_replaced(IMAGES, mnist_contents()[f"{IMAGES}.gz"][:20] + bytes(200)), "bad-idx"),
