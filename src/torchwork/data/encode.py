@@ -106,9 +106,6 @@ class Ordinal:
         return f"Ordinal(unknown: {self.unknown})"
 
 
-Encoder = OneHot | Ordinal
-
-
 def _places(texts: np.ndarray, levels: Sequence[str]) -> Tensor:
     place_of = {level: float(place) for place, level in enumerate(levels)}
     return torch.tensor([place_of.get(text, -1.0) for text in texts.tolist()], dtype=torch.float64)

@@ -169,23 +169,24 @@ class Loader:
         ids = self.indices[places]
         size, stop = self.batch_size * each, self.num_samples * each
         cuts = [slice(at, min(at + size, stop)) for at in range(start * size, stop, size)]
-        wanted = [places[cut] for cut in cuts]
-        if self._mixing is not None:  # the partners are read behind the samples, and augmented like them
-            wanted = [np.concatenate([part, self._mixing.partners(epoch, self.indices[part])]) for part in wanted]
-        raw = self._read_anew(epoch, wanted) if self._kept is None else self._pick(wanted)
+        parts = cuts
+        if self._mixing is not None and cuts:  # the partners are read behind the samples, and augmented like them
+            partners = self._mixing.partners(epoch, ids)
+            places = np.concatenate([drawn[cut] for cut in cuts for drawn in (places, partners)])
+            parts = [slice(2 * (cut.start - cuts[0].start), 2 * (cut.stop - cuts[0].start)) for cut in cuts]
+        wanted = self.indices[places]
+        keys = [augment.keys(self._seed, epoch, wanted) for augment in self._augments]
+        raw = self._read_anew(epoch, wanted, parts) if self._kept is None else self._pick(places, parts)
         with deaths_told():
-            for cut, part in zip(cuts, wanted, strict=True):
+            for cut, part in zip(cuts, parts, strict=True):
                 inputs, target = next(raw)
                 if not self._finished:
-                    inputs = self._ready(inputs, self._keys(epoch, self.indices[part]))
+                    inputs = self._ready(inputs, [drawn[part] for drawn in keys])
                 if self._mixing is not None:
                     inputs, target = self._mixing(inputs, target, epoch, ids[cut])
                 batch = Batch(inputs, target, ids[cut])
                 del inputs, target
                 yield batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
-
-    def _keys(self, epoch: int, ids: np.ndarray) -> list[np.ndarray]:
-        return [augment.keys(self._seed, epoch, ids) for augment in self._augments]
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
@@ -230,16 +231,17 @@ class Loader:
             inputs = augment(inputs, drawn)
         return moved(self._pipeline.finish(inputs), self.device)
 
-    def _pick(self, wanted: list[np.ndarray]) -> Iterator[tuple[Any, Tensor]]:
+    def _pick(self, places: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
         assert self._kept is not None
-        for places in wanted:
-            rows = torch.from_numpy(places)
-            inputs = self._kept.index_select(0, rows.to(self._kept.device))
-            yield inputs, self._targets.index_select(0, rows.to(self.device))
+        order = torch.from_numpy(places)
+        rows_of_kept, rows_of_targets = order.to(self._kept.device), order.to(self.device)
+        for part in parts:
+            inputs = self._kept.index_select(0, rows_of_kept[part])
+            yield inputs, self._targets.index_select(0, rows_of_targets[part])
 
-    def _read_anew(self, epoch: int, wanted: list[np.ndarray]) -> Iterator[tuple[Any, Tensor]]:
+    def _read_anew(self, epoch: int, ids: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
         assert self._reading is not None
-        keys = [(epoch, self.indices[places]) for places in wanted]
+        keys = [(epoch, ids[part]) for part in parts]
         if self._workers is not None:
             read = self._workers.read(keys)
         elif isinstance(self._source, DatasetSource):  # it draws from the global generators, which the model uses too
