@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import safetensors.torch
-import torch
 
-from torchwork import assembly, config, durable, environment, run_split, rundir
+from torchwork import assembly, config, durable, environment, finishing, run_split, rundir
 from torchwork.assembly import Parts
 from torchwork.data import manifest
 from torchwork.data.workers import deaths_told
@@ -22,11 +19,8 @@ from torchwork.loaded import Run, load
 from torchwork.models import summary
 from torchwork.report import html
 from torchwork.resolved import written_out
-from torchwork.run_data import evaluation_loader
-from torchwork.tasks.supervised import Evaluation
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
-from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.training.interrupt import Interrupted, StopRequest, listening
 from torchwork.training.loop import run_epochs
 from torchwork.types import Finding, InputError, RunError, Step
@@ -144,7 +138,7 @@ def evaluate(
                 fix = f"this run has {', '.join(parts.data.splits)}"
                 raise InputError(Finding("no-split", "error", "split", message, fix))
             parts.model.load_state_dict(model.state_dict())
-            return _evaluate_splits(parts, run.path, wanted, "evaluate", then)
+            return finishing.evaluate_splits(parts, run.path, wanted, "evaluate", then)
         finally:
             parts.data.close()
 
@@ -242,63 +236,13 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, 
                 progress.stop()
         if not done:
             _raise_interrupted(directory, state.progress.index, request)
-    _finish(parts, directory, command)
+    finishing.finish(parts, directory, command)
 
 
 def _raise_interrupted(directory: Path, index: int, request: StopRequest) -> None:
     message = f"stopped after step {index}, which is saved; go on with: torchwork resume {shlex.quote(str(directory))}"
     _log(directory, message)
     raise Interrupted(message, request.signal or 2)
-
-
-def _finish(parts: Parts, directory: Path, command: str) -> None:
-    best = checkpoint.best(directory / rundir.CHECKPOINTS)
-    if best is not None:
-        checkpoint.load_best_weights(best, parts.model)
-    elif parts.state.progress.best_epoch is not None:  # the last weights would not be what was asked for
-        epoch = parts.state.progress.best_epoch
-        message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
-        raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
-    checkpoint.save_weights(parts.model, directory / rundir.MODEL)
-    _evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits], command)
-
-
-def _evaluate_splits(
-    parts: Parts, directory: Path, splits: Sequence[str], command: str, then: np.ndarray | None = None
-) -> dict[str, dict[str, float]]:
-    """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv."""
-    from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
-
-    facts = rundir.read_json(directory / rundir.DATA)
-    metrics = {}
-    for split in splits:
-        if split == "test":
-            rundir.note_look(directory, command)
-        evaluation = _evaluation(parts, split)
-        if then is not None:
-            evaluation = replace(evaluation, ids=torch.from_numpy(then)[evaluation.ids])
-        header, rows = parts.task.table(evaluation)
-        path = directory / rundir.predictions(split)
-        rundir.write_csv(path, header, rows)
-        arrays = {"id": evaluation.ids, "output": evaluation.outputs, "target": evaluation.targets}
-        numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
-        np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
-        metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
-    written = directory / rundir.METRICS
-    before = rundir.read_json(written) if written.is_file() else {}
-    rundir.write_json(written, {**before, **metrics})
-    html.write(directory)
-    return metrics
-
-
-def _evaluation(parts: Parts, split: str) -> Evaluation:
-    if split != "train":
-        return evaluate_model(parts.model, parts.task, parts.data.loaders[split])
-    loader = evaluation_loader(parts.config, parts.data, split, parts.device)
-    try:
-        return evaluate_model(parts.model, parts.task, loader)
-    finally:
-        loader.close()
 
 
 def _write_history(directory: Path, rows: list[dict[str, float]]) -> None:

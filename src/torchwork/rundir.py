@@ -34,6 +34,12 @@ FOLDS_TABLE = "folds.csv"
 REPORT = "report.html"
 PLOTS = "plots"
 MODEL_SUMMARY = "model.json"
+INTERVALS = "intervals.json"  # of each metric, beside metrics.json
+BASELINES = "baselines.json"  # the same metrics of a prediction that looks at no input
+CHOSEN = "chosen-on-val.json"  # threshold and temperature
+LAYERS = "layers.csv"  # gradient norms and update sizes by layer
+FINDINGS = "findings.json"  # what the checks found when the run began
+INSPECTED = "inspected.json"  # samples, maps and activations that were looked at after training
 
 
 def predictions(split: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-    from torchwork.report.drawings import Drawing
+    from torchwork.report.drawn.drawing import Drawing
 
 
 def write(run_directory: Path | str) -> Path:

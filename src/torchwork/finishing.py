@@ -1,0 +1,76 @@
+"""The end of a run: the best weights, the evaluation of each split, and what is written about it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from torchwork import rundir
+from torchwork.assembly import Parts
+from torchwork.report import html
+from torchwork.run_data import evaluation_loader
+from torchwork.tasks.supervised import Evaluation
+from torchwork.training import checkpoint
+from torchwork.training.evaluate import evaluate as evaluate_model
+from torchwork.types import RunError
+
+
+def finish(parts: Parts, directory: Path, command: str) -> None:
+    """Take the best weights, evaluate val and test by them, and write model, predictions, metrics and report.
+
+    Raises:
+        RunError: the checkpoint of the best epoch is damaged.
+    """
+    best = checkpoint.best(directory / rundir.CHECKPOINTS)
+    if best is not None:
+        checkpoint.load_best_weights(best, parts.model)
+    elif parts.state.progress.best_epoch is not None:  # the last weights would not be what was asked for
+        epoch = parts.state.progress.best_epoch
+        message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
+        raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
+    checkpoint.save_weights(parts.model, directory / rundir.MODEL)
+    evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits], command)
+
+
+def evaluate_splits(
+    parts: Parts, directory: Path, splits: Sequence[str], command: str, then: np.ndarray | None = None
+) -> dict[str, dict[str, float]]:
+    """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv."""
+    from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
+
+    facts = rundir.read_json(directory / rundir.DATA)
+    metrics = {}
+    for split in splits:
+        if split == "test":
+            rundir.note_look(directory, command)
+        evaluation = _evaluation(parts, split)
+        if then is not None:
+            evaluation = replace(evaluation, ids=torch.from_numpy(then)[evaluation.ids])
+        header, rows = parts.task.table(evaluation)
+        path = directory / rundir.predictions(split)
+        rundir.write_csv(path, header, rows)
+        arrays = {"id": evaluation.ids, "output": evaluation.outputs, "target": evaluation.targets}
+        numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
+        np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
+        metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
+    written = directory / rundir.METRICS
+    before = rundir.read_json(written) if written.is_file() else {}
+    rundir.write_json(written, {**before, **metrics})
+    html.write(directory)
+    return metrics
+
+
+def _evaluation(parts: Parts, split: str) -> Evaluation:
+    if split != "train":
+        return evaluate_model(parts.model, parts.task, parts.data.loaders[split])
+    loader = evaluation_loader(parts.config, parts.data, split, parts.device)
+    try:
+        return evaluate_model(parts.model, parts.task, loader)
+    finally:
+        loader.close()
