@@ -17,6 +17,7 @@ from torchwork.metrics.direction import higher_is_better
 from torchwork.types import Finding
 
 SPLITS = ("train", "val", "test")
+SEVERITIES = ("error", "warning", "info")
 _TEXTS = ("multilabel", "sequence")  # their predictions are texts, of which there is nothing to draw
 
 
@@ -50,6 +51,13 @@ class Facts:
     predictions: Mapping[str, Predictions]
     looks: int = 0  # how often test was looked at
     set_aside: list[dict[str, str]] = field(default_factory=list)  # samples that are in no split, and why
+    intervals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by split: n, groups, metrics
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by split: name, metrics
+    undefined: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by split: why a metric has no value
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # temperature and threshold, found on val
+    layers: list[dict[str, str]] = field(default_factory=list)  # the rows of layers.csv
+    run_findings: list[Finding] = field(default_factory=list)  # what the checks found when the run began
+    inspected: Mapping[str, Any] = field(default_factory=dict)  # what was looked at after training
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -97,8 +105,9 @@ def read(directory: Path) -> Facts:
 
     data = tried(rundir.DATA, "the facts about the data", _json_mapping, {})
 
-    def listed(name: str, what: str) -> list[dict[str, str]]:
-        return tried(name, what, rundir.read_csv, []) if (directory / name).is_file() else []
+    def where_there(name: str, what: str, reader: Callable[[Path], Any], empty: Any) -> Any:
+        """Read what not every run has, whose absence is no finding."""
+        return tried(name, what, reader, empty) if (directory / name).is_file() else empty
 
     facts = Facts(
         directory=directory,
@@ -114,8 +123,15 @@ def read(directory: Path) -> Facts:
             for split in _predicted_splits(directory, data)
             if (found := tried(rundir.predictions(split), f"the plots of {split}", _predictions(split, data), None))
         },
-        looks=len(listed(rundir.LOOKS, "how often test was looked at")),
-        set_aside=listed(rundir.SET_ASIDE, "what was set aside"),
+        looks=len(where_there(rundir.LOOKS, "how often test was looked at", _dicts, [])),
+        set_aside=where_there(rundir.SET_ASIDE, "what was set aside", _dicts, []),
+        intervals=where_there(rundir.INTERVALS, "the intervals of the metrics", _sections, {}),
+        baselines=where_there(rundir.BASELINES, "the baselines", _sections, {}),
+        undefined=where_there(rundir.UNDEFINED, "why some metrics have no value", _sections, {}),
+        chosen=where_there(rundir.CHOSEN, "what was chosen on val", _sections, {}),
+        layers=where_there(rundir.LAYERS, "the gradients and updates by layer", _dicts, []),
+        run_findings=where_there(rundir.FINDINGS, "what the checks found", _findings, []),
+        inspected=where_there(rundir.INSPECTED, "what was looked at after training", _json_mapping, {}),
         findings=findings,
     )
     findings[:] = list(dict.fromkeys(findings))
@@ -137,6 +153,24 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _json_mapping(path: Path) -> Mapping[str, Any]:
     return _sure(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _sections(path: Path) -> dict[str, Mapping[str, Any]]:
+    return {name: part for name, part in _json_mapping(path).items() if isinstance(part, Mapping)}
+
+
+def _dicts(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file as one dict a row; rows that a crash cut short are left out."""
+    return [row for row in rundir.read_csv(path) if None not in row and None not in row.values()]
+
+
+def _findings(path: Path) -> list[Finding]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, list):
+        raise ValueError("it holds no list")
+    known = [item for item in content if isinstance(item, Mapping) and item.get("severity") in SEVERITIES]
+    names = ("code", "severity", "where", "message", "fix")
+    return [Finding(*(str(item.get(name, "")) for name in names)) for item in known]  # type: ignore[arg-type]
 
 
 def _yaml_mapping(path: Path) -> Mapping[str, Any]:
