@@ -6,18 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from torchwork import rundir
 from torchwork.metrics import edits, order, retrieval
-
-
-def outputs_beside(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays ``id``, ``output`` and ``target`` that belong to a table of predictions."""
-    split = path.stem.removeprefix("predictions-")
-    with np.load(path.parent / rundir.ARRAYS / f"outputs-{split}.npz") as arrays:
-        return {name: arrays[name] for name in ("id", "output", "target")}
+from torchwork.metrics.table import outputs_beside
 
 
 def of_order(path: Path, columns: Mapping[str, Sequence[str]]) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from sklearn import metrics
 
 from torchwork.metrics import arrays
 from torchwork.metrics.final_labels import of_labels
+from torchwork.metrics.table import read_columns
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -40,7 +40,7 @@ def from_predictions(path: Path, data: Mapping[str, Any]) -> dict[str, float]:
     means. What scikit-learn divides by nothing is 0: the precision of a class that is never predicted, the recall of
     one that is predicted but never occurs. ``log_loss`` takes a probability of 0 for 2e-16, as scikit-learn does.
     """
-    columns = _read(path)
+    columns = read_columns(path)
     if not next(iter(columns.values()), ()):
         return {}
     task, loss = data.get("task"), data.get("loss", "")
@@ -66,7 +66,7 @@ def classification_report(path: Path, classes: Sequence[str]) -> str:
         path: A ``predictions-<split>.csv`` of a classification, with one row or more.
         classes: All the class names of the run.
     """
-    labels = _labels(_read(path), classes)
+    labels = _labels(read_columns(path), classes)
     return metrics.classification_report(
         labels.target,
         labels.prediction,
@@ -75,13 +75,6 @@ def classification_report(path: Path, classes: Sequence[str]) -> str:
         digits=4,
         zero_division=0.0,
     )
-
-
-def _read(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read the columns as text: a class may be called ``NA``, ``01`` or ``1.0``."""
-    with open(path, newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    return dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(header, ())
 
 
 class _Labels(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from torchwork.metrics.arrays import outputs_beside
+from torchwork.metrics.table import outputs_beside
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
