@@ -195,6 +195,7 @@ def run_epochs(
     options: TrainOptions,
     *,
     save: Callable[[bool], None] = lambda is_best: None,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
     watchers: Sequence[Watcher] = (),
     should_stop: Callable[[], bool] = lambda: False,
@@ -210,6 +211,8 @@ def run_epochs(
         val: The batches to judge by after each epoch, or None.
         options: How long and how.
         save: Called with True where the epoch was the best so far; also called when asked to stop.
+        on_evaluation: Called with what the epoch's row of history is computed from, where there is ``val``; its time
+            is the epoch's.
         on_epoch: Called with the epoch's row of history.
         watchers: Called with every step.
         should_stop: Asked after every update.
@@ -222,10 +225,11 @@ def run_epochs(
             save(False)
             return False
         started = time.perf_counter()
-        row = _epoch_row(state, task, val)
+        row = _epoch_row(state, task, val, on_evaluation)
         progress.seconds += time.perf_counter() - started
         row["seconds"], row["waited"] = progress.seconds, progress.waited
         value = row.get(options.monitor)
+        progress.monitored = value
         is_best = value is not None and improves(value, progress.best, options.monitor)
         if is_best:
             progress.best, progress.best_epoch, progress.epochs_without_gain = value, progress.epoch + 1, 0
@@ -288,7 +292,9 @@ def _check_weights(state: State) -> None:
             )
 
 
-def _epoch_row(state: State, task: EvaluatedTask, val: Batches | None) -> dict[str, float]:
+def _epoch_row(
+    state: State, task: EvaluatedTask, val: Batches | None, on_evaluation: Callable[[Evaluation], None]
+) -> dict[str, float]:
     progress = state.progress
     row: dict[str, float] = {
         "epoch": progress.epoch + 1,
@@ -300,6 +306,7 @@ def _epoch_row(state: State, task: EvaluatedTask, val: Batches | None) -> dict[s
         evaluation = evaluate(state.model, task, val)
         row["val_loss"] = evaluation.loss
         row |= {f"val_{name}": value for name, value in task.metrics(evaluation).items()}
+        on_evaluation(evaluation)
     return row
 
 
