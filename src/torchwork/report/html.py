@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torchwork import durable, rundir
 from torchwork.report import names, summary, tables
 from torchwork.report.facts import Facts, read
+from torchwork.types import Finding, InputError
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -18,21 +22,40 @@ if TYPE_CHECKING:
     from torchwork.report.drawn.drawing import Drawing
 
 
-def write(run_directory: Path | str) -> Path:
+def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
     """Draw the plots of a run into ``plots/`` and write its ``report.html``. Returns the path of the report.
+
+    Where ``out`` names a file, the page is written there and the run's directory stays as it is.
 
     A run that died half-way gets a report as well, which says what is missing. Everything that came from data is
     escaped. The same directory gives the same bytes.
 
     Raises:
-        InputError: there is no run at that path.
+        InputError: there is no run at that path, or the place cannot be written to.
     """
     from torchwork.report import drawings  # loads matplotlib, which only those who draw shall wait for
 
     facts = read(Path(run_directory))
-    path = facts.directory / rundir.REPORT
-    durable.write_file(path, render(facts, drawings.draw(facts)))
+    drawn, failed = drawings.draw(facts)
+    facts = replace(facts, findings=[*facts.findings, *failed])
+    path = facts.directory / rundir.REPORT if out is None else Path(out)
+    try:
+        if out is None:
+            _save(drawn, facts.directory / rundir.PLOTS)
+        durable.write_file(path, render(facts, drawn))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+            raise
+        message = f"cannot be written: {error.strerror}"
+        fix = "choose a file in a folder that you can write to with --out"
+        raise InputError(Finding("report-unwritable", "error", str(path), message, fix)) from error
     return path
+
+
+def _save(drawn: Sequence[Drawing], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for drawing in drawn:
+        durable.write_file(folder / f"{drawing.name}.svg", drawing.document)
 
 
 def render(facts: Facts, plots: list[Drawing]) -> str:
