@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -161,6 +162,7 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     if parts.data.cleaned.set_aside:
         rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason", "split"], _aside_rows(parts))
     first = next(iter(parts.data.loaders["train"].batches(0)))
+    rundir.write_json(directory / rundir.FINDINGS, [asdict(finding) for finding in dict.fromkeys(parts.findings)])
     inputs = assembly.model_inputs(parts, first)
     layers = summary.layer_table(parts.model, inputs)
     trainable = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
