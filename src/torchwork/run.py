@@ -23,8 +23,9 @@ from torchwork.resolved import written_out
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.training.interrupt import Interrupted, StopRequest, listening
+from torchwork.training.layer_watch import LayerRow, layer_watcher
 from torchwork.training.loop import run_epochs
-from torchwork.types import Finding, InputError, RunError, Step
+from torchwork.types import Finding, InputError, RunError, Step, Watcher
 
 
 class Progress(Protocol):
@@ -98,8 +99,8 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
             if place is not None:
                 for finding in checkpoint.load(place, parts.state):
                     _log(directory, str(finding), progress)
-            for lost in checkpoint.damaged(directory / rundir.CHECKPOINTS):
-                _log(directory, f"warning: {lost} is damaged and cannot be used", progress)
+            for lost, wrong in checkpoint.damaged(directory / rundir.CHECKPOINTS):
+                _log(directory, f"warning: {lost} is damaged and cannot be used: {wrong}", progress)
             _log(directory, f"resumed from {place or 'the beginning'}", progress)
             _train_and_finish(parts, directory, progress, "resume")
         finally:
@@ -161,8 +162,8 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     rundir.write_csv(directory / rundir.SPLIT, manifest.HEADER, rows)
     if parts.data.cleaned.set_aside:
         rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason", "split"], _aside_rows(parts))
-    first = next(iter(parts.data.loaders["train"].batches(0)))
     rundir.write_json(directory / rundir.FINDINGS, [asdict(finding) for finding in dict.fromkeys(parts.findings)])
+    first = next(iter(parts.data.loaders["train"].batches(0)))
     inputs = assembly.model_inputs(parts, first)
     layers = summary.layer_table(parts.model, inputs)
     trainable = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
@@ -208,9 +209,11 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, 
             progress.epoch(row)
 
     def save(is_best: bool) -> None:
-        checkpoint.save(state, directory / rundir.CHECKPOINTS, is_best=is_best)
+        checkpoint.save(state, directory / rundir.CHECKPOINTS, monitor=parts.options.monitor)
 
-    watchers = [lambda step: progress.step(step, state.progress.epoch + 1)] if progress is not None else []
+    watchers = [_layers_watched(parts, directory)]
+    if progress is not None:
+        watchers.append(lambda step: progress.step(step, state.progress.epoch + 1))
     with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
         if progress is not None:
             progress.start(directory, parts.options.epochs, steps, state.progress.epoch + 1)
@@ -239,6 +242,20 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, 
         if not done:
             _raise_interrupted(directory, state.progress.index, request)
     finishing.finish(parts, directory, command)
+
+
+def _layers_watched(parts: Parts, directory: Path) -> Watcher:
+    """Return the watcher that writes layers.csv, in which rows of steps that are taken again are written again."""
+    path, state = directory / rundir.LAYERS, parts.state
+    if path.is_file():
+        rundir.write_csv(path, LayerRow._fields, rundir.read_layers(directory, state.progress.index))
+    num_batches = len(parts.data.loaders["train"])
+    return layer_watcher(
+        state,
+        num_batches=num_batches,
+        accumulate=parts.options.accumulate,
+        on_rows=lambda rows: rundir.append_csv(path, LayerRow._fields, rows),
+    )
 
 
 def _raise_interrupted(directory: Path, index: int, request: StopRequest) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import os
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -147,21 +148,47 @@ def number(value: float) -> str:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file durably; floats with 9 significant digits, None as an empty field."""
+    durable.write_file(path, _csv_lines((header, *rows)))
+
+
+def append_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Add rows to a CSV file, which is begun where it is not there: a long run's would be costly to write anew.
+
+    The rows are on the disk afterwards. A crash in between may leave the last line cut short.
+    """
+    if not path.is_file():
+        write_csv(path, header, rows)
+        return
+    with open(path, "a", encoding="utf-8", newline="") as file:
+        file.write(_csv_lines(rows))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _csv_lines(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")  # so that it quotes fields with either
     lines = []
-    for row in (header, *rows):
+    for row in rows:
         writer.writerow([number(field) if isinstance(field, float) else field for field in row])
         lines.append(text.getvalue()[:-2] + "\n")
         text.seek(0)
         text.truncate()
-    durable.write_file(path, "".join(lines))
+    return "".join(lines)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV file as one dict a row, every field a text."""
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def read_layers(directory: Path, up_to_step: int) -> list[list[str]]:
+    """Return the fields of layers.csv, as texts, of the steps up to one; none where there is no such file yet."""
+    path = directory / LAYERS
+    rows = read_csv(path) if path.is_file() else []
+    whole = [row for row in rows if None not in row and None not in row.values()]  # a crash may have cut the last short
+    return [list(row.values()) for row in whole if int(row["step"]) <= up_to_step]
 
 
 def note_look(directory: Path, command: str) -> None:
