@@ -1,26 +1,40 @@
-"""All plots of one run, in the order of the page."""
+"""All plots of one run, by the section of the page that they stand in."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
 
 from torchwork.report.drawn import predictions, training
 from torchwork.report.drawn.drawing import Drawing
 from torchwork.report.facts import Facts
 from torchwork.types import Finding
 
-KINDS = (training.drawings, predictions.drawings)
+# What fails takes the rest of its own function with it, and no other: one function for what stands or falls together.
+KINDS: Mapping[str, tuple[Callable[[Facts], Iterator[Drawing]], ...]] = {
+    "predictions": (predictions.drawings,),
+    "samples": (),
+    "training": (training.drawings,),
+    "model": (),
+}
 
 
-def draw(facts: Facts) -> tuple[list[Drawing], list[Finding]]:
-    """Draw what the run holds. Where a plot fails, a finding says what is not there and why, and the others are drawn."""
-    drawn: list[Drawing] = []
+def draw(facts: Facts) -> tuple[dict[str, list[Drawing]], list[Finding]]:
+    """Return the plots of each section, and a finding for each function of `KINDS` that failed."""
+    drawn: dict[str, list[Drawing]] = {section: [] for section in KINDS}
     failed = []
-    for kind in KINDS:
-        try:
-            drawn.extend(kind(facts))
-        except Exception as error:  # whatever a run holds, the page comes out
-            about = (kind.__doc__ or kind.__name__).splitlines()[0].removeprefix("Yield ").rstrip(".")
-            message = f"could not be drawn: {type(error).__name__}{f': {error}' if str(error) else ''}"
-            failed.append(
-                Finding("not-drawn", "warning", about, message, "the report lacks what was to follow of them")
-            )
+    for section, kinds in KINDS.items():
+        for kind in kinds:
+            try:
+                for drawing in kind(facts):
+                    drawn[section].append(drawing)
+            except Exception as error:  # whatever a run holds, its page comes out
+                failed.append(_not_drawn(section, kind, error))
     return drawn, failed
+
+
+def _not_drawn(section: str, kind: Callable[..., object], error: Exception) -> Finding:
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+    lacks = (kind.__doc__ or "the plots.").splitlines()[0].removeprefix("Yield ").rstrip(".")
+    return Finding(
+        "not-drawn", "warning", f"plots of {section}", f"could not be drawn: {reason}", f"the report lacks {lacks}"
+    )

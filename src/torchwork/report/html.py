@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
     path = facts.directory / rundir.REPORT if out is None else Path(out)
     try:
         if out is None:
-            _save(drawn, facts.directory / rundir.PLOTS)
+            _save(chain.from_iterable(drawn.values()), facts.directory / rundir.PLOTS)
         durable.write_file(path, render(facts, drawn))
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
@@ -52,14 +53,14 @@ def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
     return path
 
 
-def _save(drawn: Sequence[Drawing], folder: Path) -> None:
+def _save(drawn: Iterable[Drawing], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for drawing in drawn:
         durable.write_file(folder / f"{drawing.name}.svg", drawing.document)
 
 
-def render(facts: Facts, plots: list[Drawing]) -> str:
-    """Return the page as text."""
+def render(facts: Facts, drawn: Mapping[str, Sequence[Drawing]]) -> str:
+    """Return the page as text; ``drawn`` are the plots by section."""
     from markupsafe import Markup
 
     page = template("page.html")
@@ -71,7 +72,7 @@ def render(facts: Facts, plots: list[Drawing]) -> str:
         name=str(facts.config.get("name") or facts.directory.name),
         sentences=summary.sentences(facts),
         headlines=summary.headlines(facts),
-        plots=[plot._replace(element=Markup(plot.element)) for plot in plots],
+        plots=[plot._replace(element=Markup(plot.element)) for plot in chain.from_iterable(drawn.values())],
         metrics=tables.metrics(facts),
         shown=facts.shown,
         class_rows=class_rows[: tables.MOST_ROWS],
