@@ -55,6 +55,7 @@ class Facts:
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by split: name, metrics
     undefined: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by split: why a metric has no value
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # temperature and threshold, found on val
+    times: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by split: seconds and samples of evaluation
     layers: list[dict[str, str]] = field(default_factory=list)  # the rows of layers.csv
     run_findings: list[Finding] = field(default_factory=list)  # what the checks found when the run began
     inspected: Mapping[str, Any] = field(default_factory=dict)  # what was looked at after training
@@ -129,6 +130,7 @@ def read(directory: Path) -> Facts:
         baselines=where_there(rundir.BASELINES, "the baselines", _sections, {}),
         undefined=where_there(rundir.UNDEFINED, "why some metrics have no value", _sections, {}),
         chosen=where_there(rundir.CHOSEN, "what was chosen on val", _sections, {}),
+        times=where_there(rundir.TIMES, "how long the evaluation took", _sections, {}),
         layers=where_there(rundir.LAYERS, "the gradients and updates by layer", _dicts, []),
         run_findings=where_there(rundir.FINDINGS, "what the checks found", _findings, []),
         inspected=where_there(rundir.INSPECTED, "what was looked at after training", _json_mapping, {}),
