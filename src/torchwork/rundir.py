@@ -38,6 +38,7 @@ MODEL_SUMMARY = "model.json"
 INTERVALS = "intervals.json"  # of each metric, beside metrics.json
 BASELINES = "baselines.json"  # the same metrics of a prediction that looks at no input
 UNDEFINED = "undefined.json"  # metrics that have no value on a split, and why
+TIMES = "times.json"  # how long each split took to evaluate
 CHOSEN = "chosen-on-val.json"  # threshold and temperature
 LAYERS = "layers.csv"  # gradient norms and update sizes by layer
 FINDINGS = "findings.json"  # what the checks found when the run began
