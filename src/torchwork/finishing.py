@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,11 +46,13 @@ def evaluate_splits(
     from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
 
     facts = rundir.read_json(directory / rundir.DATA)
-    metrics = {}
+    metrics, times = {}, {}
     for split in splits:
         if split == "test":
             rundir.note_look(directory, command)
+        started = time.perf_counter()
         evaluation = _evaluation(parts, split)
+        times[split] = {"seconds": time.perf_counter() - started, "samples": len(evaluation.ids)}
         if then is not None:
             evaluation = replace(evaluation, ids=torch.from_numpy(then)[evaluation.ids])
         header, rows = parts.task.table(evaluation)
@@ -59,11 +62,16 @@ def evaluate_splits(
         numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
         np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
         metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
-    written = directory / rundir.METRICS
-    before = rundir.read_json(written) if written.is_file() else {}
-    rundir.write_json(written, {**before, **metrics})
+    _add(directory / rundir.TIMES, times)
+    _add(directory / rundir.METRICS, metrics)
     html.write(directory)
     return metrics
+
+
+def _add(path: Path, content: dict[str, Any]) -> None:
+    """Write the figures of some splits into a file that may hold those of others."""
+    before = rundir.read_json(path) if path.is_file() else {}
+    rundir.write_json(path, {**before, **content})
 
 
 def _evaluation(parts: Parts, split: str) -> Evaluation:
