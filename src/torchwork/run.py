@@ -83,7 +83,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
         RunError, Interrupted: as `train`.
     """
     directory = rundir.existing(path)
-    if _is_complete(directory):
+    if rundir.is_complete(directory):
         if not (directory / rundir.REPORT).is_file():
             html.write(directory)
         if progress is not None:
@@ -186,14 +186,6 @@ def _aside_rows(parts: Parts) -> list[list[Any]]:
     given = parts.data.source.given or {}
     part_of = {int(index): part for part, ids in given.items() for index in ids}
     return [[*entry, part_of.get(entry.index, "")] for entry in parts.data.cleaned.set_aside]
-
-
-def _is_complete(directory: Path) -> bool:
-    """Tell whether every split has its metrics; `evaluate` may have written some before a run's own end."""
-    if not (directory / rundir.METRICS).is_file():
-        return False
-    splits = rundir.read_json(directory / rundir.DATA)["num_samples"]
-    return {"val", "test"} & set(splits) <= set(rundir.read_json(directory / rundir.METRICS))
 
 
 def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, command: str) -> None:

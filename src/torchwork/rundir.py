@@ -43,6 +43,10 @@ CHOSEN = "chosen-on-val.json"  # threshold and temperature
 LAYERS = "layers.csv"  # gradient norms and update sizes by layer
 FINDINGS = "findings.json"  # what the checks found when the run began
 INSPECTED = "inspected.json"  # samples, maps and activations that were looked at after training
+LIVE = "live.json"  # where a run stands that is going on, or how it ended before it was complete
+LAST_BATCH = "last-batch.png"  # of those in samples/, while somebody watches
+WORST = "worst.json"  # in samples/ too: those of the last validation with the greatest losses
+WATCHED = ".watched"  # touched again and again by whoever watches
 
 
 def predictions(split: str) -> str:
@@ -114,6 +118,15 @@ def existing(path: str | Path) -> Path:
         fix = "give the directory of a run, as runs/digits/1"
         raise InputError(Finding("no-run", "error", str(path), f"is not a run directory: {found}", fix))
     return path
+
+
+def is_complete(directory: Path) -> bool:
+    """Tell whether a run came to its end: ``evaluate`` may have written some splits' metrics before."""
+    try:
+        splits, metrics = read_json(directory / DATA)["num_samples"], read_json(directory / METRICS)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return {"val", "test"} & set(splits) <= set(metrics)
 
 
 def write_json(path: Path, content: Any) -> None:
