@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
 INK = "#1f2328"
@@ -23,6 +24,11 @@ WHITE = "#fffffe"  # on dark cells, in the page's dark mode too: there PAPER tur
 BLUE = "#0072b2"
 VERMILLION = "#d55e00"
 GREEN = "#009e73"
+ORANGE = "#e69f00"
+SKY = "#56b4e9"
+PURPLE = "#cc79a7"
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+RAMP = "cividis"  # rising in lightness, alike to colour-blind eyes, readable on white and on black
 
 WIDTH = 4.8  # inches: two stand side by side on a desktop, and the text is still readable on a phone
 FONT_POINTS = 9.0
@@ -81,6 +87,13 @@ def plain(texts: list[Text]) -> None:
     """Keep ``$`` in names from the data from being read as mathematics."""
     for text in texts:
         text.set_parse_math(False)
+
+
+def said(figure: Figure, text: str) -> Figure:
+    """Write into an empty figure why it is empty, and return it."""
+    figure.set_layout_engine("none")
+    plain([figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, wrap=True)])
+    return figure
 
 
 def logarithmic(axes: Axes) -> None:

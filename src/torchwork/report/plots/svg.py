@@ -25,6 +25,9 @@ _VARIABLES = {
     style.BLUE: "var(--blue)",
     style.VERMILLION: "var(--vermillion)",
     style.GREEN: "var(--green)",
+    style.ORANGE: "var(--orange)",
+    style.SKY: "var(--sky)",
+    style.PURPLE: "var(--purple)",
 }
 
 
