@@ -46,6 +46,9 @@ class StopAt:
     def message(self, text):
         self.said.append(text)
 
+    def finding(self, found):
+        self.said.append(f"{found.severity}: {found}")
+
 
 def stopped(settings, out, step):
     with pytest.raises(Interrupted):
@@ -151,7 +154,7 @@ def test_weights_that_a_last_step_spoilt_are_not_saved(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.optim, "SGD", Spoiling)
     with pytest.raises(RunError, match=rf"became NaN or infinite by step {2 * STEPS} \(epoch 2\).*is kept"):
         torchwork.train(config(optimizer={"name": "SGD", "lr": 0.01}), out=tmp_path / "run")
-    assert checkpoint.latest(tmp_path / "run" / rundir.CHECKPOINTS).name == f"{STEPS:08d}"
+    assert checkpoint.latest(tmp_path / "run" / rundir.CHECKPOINTS).name == f"{STEPS:08d}-epoch-1"
 
 
 @pytest.mark.parametrize("odd", ["a,b", 'a "b"', "a\nb", "a\rb", " a", "NA", "ü"])

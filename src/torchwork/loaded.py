@@ -13,7 +13,7 @@ from torch import nn
 from torchwork import building, config, rundir
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
-from torchwork.training import checkpoint
+from torchwork.training import weights
 from torchwork.training import device as devices
 from torchwork.types import Finding, InputError
 from torchwork.use.predict import predict
@@ -67,13 +67,13 @@ class Run:
     @cached_property
     def model(self) -> nn.Module:
         """The model with its best weights, in evaluation mode."""
-        weights = self.path / rundir.MODEL
-        if not weights.is_file():
+        file = self.path / rundir.MODEL
+        if not file.is_file():
             message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
             fix = f"go on with it: torchwork resume {self.path}"
             raise InputError(Finding("no-model", "error", str(self.path), message, fix))
         model, _ = building.build_model(self.config, self.data, self.task.num_outputs, self.device, pretrained=False)
-        checkpoint.load_weights(model, weights)
+        weights.load_weights(model, file)
         return model.eval()
 
     @cached_property

@@ -17,7 +17,7 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
-from torchwork.durable import sync_directory
+from torchwork.durable import sync
 from torchwork.types import Finding, InputError
 
 try:
@@ -108,7 +108,7 @@ def download(
                 _complete(order, file)
                 os.fsync(file.fileno())
                 os.replace(partial, to)
-                sync_directory(to.parent)
+                sync(to.parent)
     except OSError as error:
         raise DownloadError(f"{to} cannot be written: {error.strerror or error}") from error
     return to

@@ -80,7 +80,7 @@ def updates(
             if state.schedule is not None:
                 state.schedule.after_update()
         loss = torch.zeros(()) if seen.loss is None else seen.loss
-        yield Step(progress.index, loss, total, seen.norm, lr)
+        yield Step(progress.index, loss, total, seen.norm, lr, sum(len(batch.ids) for batch in window))
 
 
 def _clipped(state: State) -> list[Tensor]:

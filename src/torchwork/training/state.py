@@ -29,8 +29,9 @@ class Progress:
     ``index`` counts windows consumed (updates, and windows that no sample counted in); ``epoch`` counts epochs
     completed; ``position`` counts the batches consumed of the running epoch. ``loss_sum`` and ``loss_weight`` add up
     the running epoch's training loss, ``seconds`` its time, and ``waited`` that part of it in which training waited for
-    data. ``best`` is the best monitored value so far, reached at ``best_epoch``, and
-    ``epochs_without_gain`` counts from there. ``done`` says that training is over, by its last epoch or by patience.
+    data. ``monitored`` is the value by which the last whole epoch was judged, ``best`` the best such value so far,
+    reached at ``best_epoch``, and ``epochs_without_gain`` counts from there. ``done`` says that training is over, by
+    its last epoch or by patience.
     """
 
     index: int = 0
@@ -40,6 +41,7 @@ class Progress:
     loss_weight: float = 0.0
     seconds: float = 0.0
     waited: float = 0.0
+    monitored: float | None = None
     best: float | None = None
     best_epoch: int | None = None
     epochs_without_gain: int = 0
