@@ -1,0 +1,96 @@
+"""Where a prediction comes from: Grad-CAM and input gradients of a few samples, of texts token by token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from torchwork.data.pipelines.texts import Texts
+from torchwork.data.tokens import FIRST
+from torchwork.inspection import thumbnails
+from torchwork.inspection.attribution import grad_cam, input_gradient, token_gradient
+from torchwork.inspection.guard import UnavailableError
+from torchwork.inspection.subject import Subject
+from torchwork.tasks import explained
+
+_EACH = 3  # of the most wrong, and of those that came out best
+LONGEST = 128  # pixels of a map's longer side
+_MOST_TOKENS = 60
+
+
+def maps(subject: Subject) -> dict[str, Any]:
+    """Return Grad-CAM and the input gradient for samples of pictures or sounds: the most wrong and the best ones.
+
+    Returns:
+        ``file``, an npz with ``picture`` uint8 [N, H, W, 3], ``gradient`` float32 [N, H, W] (the greatest absolute one
+        of the channels) and where there is one ``cam`` float32 [N, h, w]; ``layer`` of Grad-CAM, or ``no_cam``, why
+        there is none; ``score``, what was traced back; and ``samples`` as `Subject.told` tells of them. Those of texts
+        have ``tokens``, pairs of a token and how far it carries the score, and there is no file.
+
+    Raises:
+        UnavailableError: the samples are neither, or the model cannot be traced back.
+    """
+    judged = subject.judged
+    each = min(_EACH, subject.at_most(2 * _EACH, passes=6) // 2)
+    places = list(dict.fromkeys([*judged.worst(each).tolist(), *judged.best(each).tolist()]))
+    inputs: Any = subject.batch(judged.ids[places]).inputs
+    samples = [subject.told(place) for place in places]
+    about = {"split": judged.split, "n": len(judged.ids), "score": explained.said(subject.task)}
+    if isinstance(subject.pipeline.way, Texts):
+        weights = token_gradient(subject.model, inputs, subject.score).cpu()
+        for sample, tokens, row in zip(samples, inputs.cpu(), weights, strict=True):
+            sample["tokens"] = with_words(subject.pipeline.way, tokens, row)
+        return {**about, "samples": samples}
+    arrays, told = pictured(subject, inputs)
+    return {"file": subject.keep("maps", arrays), **about, **told, "samples": samples}
+
+
+def pictured(subject: Subject, inputs: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays ``picture``, ``gradient`` and perhaps ``cam`` of samples, and what there is to say of them.
+
+    Raises:
+        UnavailableError: the samples are no pictures, or the model cannot be traced back.
+    """
+    if not isinstance(inputs, Tensor) or inputs.dim() != 4:
+        raise UnavailableError("the samples are no pictures")
+    gradient = input_gradient(subject.model, inputs, subject.score).abs().amax(1)
+    gradient, x = small(gradient[:, None])[:, 0], small(inputs)
+    if subject.source.schema.inputs == "audio":  # low tones below
+        gradient, x = gradient.flip(1), x.flip(2)
+    arrays = {
+        "picture": np.stack([thumbnails.pixels(sample) for sample in x]),
+        "gradient": gradient.float().cpu().numpy(),
+    }
+    try:
+        found = grad_cam(subject.model, inputs, subject.score)
+    except UnavailableError as error:
+        return arrays, {"no_cam": str(error)}
+    cams = found.values.flip(1) if subject.source.schema.inputs == "audio" else found.values
+    return arrays | {"cam": cams.float().cpu().numpy()}, {"layer": found.layer}
+
+
+def with_words(way: Texts, tokens: Tensor, weights: Tensor) -> list[list[Any]]:
+    """Return the tokens of a text, padding left out, each with its weight; the first of many."""
+    step = way.tokenize
+    found: list[list[Any]] = []
+    for number, weight in zip(tokens.tolist(), weights.tolist(), strict=True):
+        if not number:
+            continue
+        if number < FIRST:
+            word = "�"
+        elif step.unit == "bytes":
+            word = bytes([number - FIRST]).decode("latin-1")
+        else:
+            word = step.vocabulary[number - FIRST]
+        found.append([word, weight])
+    return found[:_MOST_TOKENS]
+
+
+def small(x: Tensor) -> Tensor:
+    """Return maps [B, C, H, W] averaged down until the longer side has at most 128 places."""
+    longest = max(x.shape[2:])
+    factor = -(-longest // LONGEST)
+    return x if factor == 1 else F.avg_pool2d(x.float(), factor, ceil_mode=True)
