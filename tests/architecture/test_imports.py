@@ -46,6 +46,7 @@ ALLOWED = {
         "torchwork.data.builtin",
         "torchwork.metrics.final",
         "torchwork.metrics.final_labels",
+        "torchwork.inspection.embedding",
     },
     "scipy": {"torchwork.data.sound.decode"},
     "soundfile": {"torchwork.data.sound.decode"},
