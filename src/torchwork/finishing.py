@@ -36,13 +36,23 @@ def finish(parts: Parts, directory: Path, command: str) -> None:
         message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     checkpoint.save_weights(parts.model, directory / rundir.MODEL)
-    evaluate_splits(parts, directory, [name for name in ("val", "test") if name in parts.data.splits], command)
+    splits = [name for name in ("val", "test") if name in parts.data.splits]
+    evaluate_splits(parts, directory, splits, command, ending=True)
 
 
 def evaluate_splits(
-    parts: Parts, directory: Path, splits: Sequence[str], command: str, then: np.ndarray | None = None
+    parts: Parts,
+    directory: Path,
+    splits: Sequence[str],
+    command: str,
+    then: np.ndarray | None = None,
+    *,
+    ending: bool = False,
 ) -> dict[str, dict[str, float]]:
-    """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv."""
+    """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv.
+
+    At the ``ending`` of a run the model is looked into as well.
+    """
     from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
 
     facts = rundir.read_json(directory / rundir.DATA)
@@ -62,10 +72,21 @@ def evaluate_splits(
         numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
         np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
         metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
+    if ending:
+        _look_into(parts, directory)
     _add(directory / rundir.TIMES, times)
-    _add(directory / rundir.METRICS, metrics)
+    _add(directory / rundir.METRICS, metrics)  # the last: it tells that the run is complete
     html.write(directory)
     return metrics
+
+
+def _look_into(parts: Parts, directory: Path) -> None:
+    from torchwork.inspection.look import look  # Pillow and matplotlib, which only the end of a run needs
+    from torchwork.inspection.subject import Subject
+
+    data, seed = parts.data, parts.config.seed
+    places = (data.source, data.splits, data.pipeline, data.target)
+    look(Subject(parts.model, parts.task, *places, parts.device, seed, directory))
 
 
 def _add(path: Path, content: dict[str, Any]) -> None:
