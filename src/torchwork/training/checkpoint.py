@@ -31,6 +31,8 @@ class Snapshot:
     """A state as it was: copies, which training on does not change."""
 
     name: str
+    epoch_ended: int | None  # the epoch that it is the end of
+    best_epoch: int | None
     model: tuple[dict[str, Tensor], dict[str, str]]
     optimizer: tuple[dict[str, Tensor], dict[str, str]]
     content: str
@@ -52,8 +54,11 @@ def snapshot(state: State) -> Snapshot:
         "optimizer": values,
         "schedule": state.schedule.state_dict() if state.schedule is not None else None,
     }
+    progress = state.progress
     return Snapshot(
-        _name(state.progress),
+        _name(progress),
+        progress.epoch if not progress.position else None,
+        progress.best_epoch,
         weights.copied(state.model.state_dict()),
         weights.copied(tensors),
         json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
