@@ -35,6 +35,9 @@ class Said:
     def message(self, text):
         self.texts.append(text)
 
+    def finding(self, found):
+        self.texts.append(f"{found.severity}: {found}")
+
     def epoch(self, row): ...
     def stop(self): ...
 

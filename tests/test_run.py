@@ -83,7 +83,7 @@ def stop_at(step):
         def epoch(self, row):
             pass
 
-        message = epoch
+        message = finding = epoch
         stop = start
 
     return Stopper()

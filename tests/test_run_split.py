@@ -127,6 +127,9 @@ class Heard:
     def message(self, text):
         self.texts.append(text)
 
+    def finding(self, found):
+        self.texts.append(f"{found.severity}: {found}")
+
     def start(self, *_): ...
     def epoch(self, row): ...
     def stop(self): ...

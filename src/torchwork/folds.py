@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torchwork import config, run, rundir
-from torchwork.run import Progress
+from torchwork.progress.choice import chosen
+from torchwork.progress.outlook import Progress
 from torchwork.training.interrupt import Interrupted
 from torchwork.types import Finding, InputError
 
@@ -39,7 +40,7 @@ def train_folds(
     *,
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Folds:
     """Train a config once for each fold: every sample that is not in test is val once, and test is always the same.
 
@@ -51,13 +52,14 @@ def train_folds(
         folds: How many; by default what ``data.split.folds`` says.
         overrides: Changes to the config.
         out: The folder; by default the next number in ``runs/<name>``.
-        progress: Told of every step and epoch of every run.
+        progress: As for `torchwork.train`.
 
     Raises:
         InputError: the config or the data are wrong, or ``out`` holds something else, or the folds of another config.
         RunError, Interrupted: as `torchwork.train`; the folds that are done stay.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
+    progress = chosen(progress)
     count = folds if folds is not None else settings.data.split.folds
     if count is None:
         fix = "give data.split.folds, as 5"

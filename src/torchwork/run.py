@@ -7,17 +7,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors.torch
 
-from torchwork import assembly, config, durable, environment, finishing, run_split, rundir
+from torchwork import assembly, config, durable, environment, finishing, live, run_split, rundir
 from torchwork.assembly import Parts
 from torchwork.data import manifest
 from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
 from torchwork.loaded import Run, load
 from torchwork.models import summary
+from torchwork.progress.choice import chosen
+from torchwork.progress.outlook import Outlook, Progress, told
 from torchwork.report import html
 from torchwork.resolved import written_out
 from torchwork.training import checkpoint
@@ -25,17 +27,7 @@ from torchwork.training import device as devices
 from torchwork.training.interrupt import Interrupted, StopRequest, listening
 from torchwork.training.layer_watch import LayerRow, layer_watcher
 from torchwork.training.loop import run_epochs
-from torchwork.types import Finding, InputError, RunError, Step, Watcher
-
-
-class Progress(Protocol):
-    """Who is told how a run goes on."""
-
-    def start(self, run_directory: Path, epochs: int, steps_per_epoch: int, first_epoch: int) -> None: ...
-    def step(self, step: Step, epoch: int) -> None: ...
-    def epoch(self, row: dict[str, float]) -> None: ...
-    def message(self, text: str) -> None: ...
-    def stop(self) -> None: ...
+from torchwork.types import Finding, InputError, RunError, Watcher
 
 
 def train(
@@ -43,7 +35,7 @@ def train(
     *,
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Run:
     """Train what a config describes: from the data to a run directory with model, numbers and report.
 
@@ -51,7 +43,8 @@ def train(
         source: A config: the path of a YAML, TOML or JSON file, a dict, or a loaded one.
         overrides: Changes as on the command line: ``["train.epochs=2"]``.
         out: The run directory; by default the next number in ``runs/<name>``.
-        progress: Told of every step and epoch.
+        progress: True shows bars (in a notebook, on a terminal) or a line an epoch; False nothing; None bars in a
+            notebook and nothing in a script. Or who is told of every step and epoch.
 
     Raises:
         InputError: the config or the data are wrong; nothing was started.
@@ -59,6 +52,7 @@ def train(
         Interrupted: Ctrl-C or SIGTERM, after the current step was finished and saved.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
+    progress = chosen(progress)
     with devices.using_threads(settings.train.threads or devices.default_threads()):
         parts = assembly.assemble(settings)
         try:
@@ -66,14 +60,14 @@ def train(
             _write_beginning(parts, directory)
             _log(directory, f"transform: {' → '.join(parts.data.pipeline.describe()) or 'none'}")
             for finding in parts.findings:
-                _log(directory, f"{finding.severity}: {finding}", progress)
+                _tell(directory, finding, progress)
             _train_and_finish(parts, directory, progress, "train")
         finally:
             parts.data.close()
     return Run(directory)
 
 
-def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
+def resume(path: str | Path, *, progress: Progress | bool | None = None) -> Run:
     """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
 
     A run that is already complete is returned as it is.
@@ -83,6 +77,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
         RunError, Interrupted: as `train`.
     """
     directory = rundir.existing(path)
+    progress = chosen(progress)
     if rundir.is_complete(directory):
         if not (directory / rundir.REPORT).is_file():
             html.write(directory)
@@ -98,7 +93,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
             _tell_added(parts, directory, progress)
             if place is not None:
                 for finding in checkpoint.load(place, parts.state):
-                    _log(directory, str(finding), progress)
+                    _tell(directory, finding, progress)
             for lost, wrong in checkpoint.damaged(directory / rundir.CHECKPOINTS):
                 _log(directory, f"warning: {lost} is damaged and cannot be used: {wrong}", progress)
             _log(directory, f"resumed from {place or 'the beginning'}", progress)
@@ -109,7 +104,7 @@ def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
 
 
 def evaluate(
-    path: str | Path, splits: Sequence[str] | None = None, *, progress: Progress | None = None
+    path: str | Path, splits: Sequence[str] | None = None, *, progress: Progress | bool | None = None
 ) -> dict[str, dict[str, float]]:
     """Evaluate a run's model on its own data again; write predictions, metrics and report anew.
 
@@ -127,6 +122,7 @@ def evaluate(
         InputError: no run, no such split, or data that changed since.
     """
     run = load(path)
+    progress = chosen(progress)
     model = run.model
     with devices.using_threads(run.config.train.threads or 1):
         parts = assembly.assemble(run_split.as_begun(run.config, run.path), pretrained=False)
@@ -148,7 +144,7 @@ def evaluate(
 def _tell_added(parts: Parts, directory: Path, progress: Progress | None) -> None:
     for finding in parts.data.shared.findings:
         if finding.code == "added-samples":
-            _log(directory, f"{finding.severity}: {finding}", progress)
+            _tell(directory, finding, progress)
 
 
 def _write_beginning(parts: Parts, directory: Path) -> None:
@@ -189,9 +185,15 @@ def _aside_rows(parts: Parts) -> list[list[Any]]:
 
 
 def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, command: str) -> None:
+    with live.telling(parts, directory) as watched:
+        _train(parts, directory, progress, watched)
+        watched.tell("finishing")
+        finishing.finish(parts, directory, command)
+
+
+def _train(parts: Parts, directory: Path, progress: Progress | None, watched: live.Live) -> None:
     state, loaders = parts.state, parts.data.loaders
     rows = [row for row in rundir.read_history(directory) if row["epoch"] <= state.progress.epoch]
-    steps = -(-len(loaders["train"]) // parts.options.accumulate)
 
     def on_epoch(row: dict[str, float]) -> None:
         rows.append(row)
@@ -203,20 +205,21 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, 
     def save(is_best: bool) -> None:
         checkpoint.save(state, directory / rundir.CHECKPOINTS, monitor=parts.options.monitor)
 
-    watchers = [_layers_watched(parts, directory)]
+    watchers = [_layers_watched(parts, directory), watched.step]
     if progress is not None:
         watchers.append(lambda step: progress.step(step, state.progress.epoch + 1))
     with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
         if progress is not None:
-            progress.start(directory, parts.options.epochs, steps, state.progress.epoch + 1)
+            progress.start(directory, _outlook(parts, rows))
         try:
             done = run_epochs(
                 state,
                 parts.task,
-                loaders["train"],
+                watched,
                 loaders.get("val"),
                 parts.options,
                 save=save,
+                on_evaluation=watched.evaluation,
                 on_epoch=on_epoch,
                 watchers=watchers,
                 should_stop=request,
@@ -233,7 +236,12 @@ def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, 
                 progress.stop()
         if not done:
             _raise_interrupted(directory, state.progress.index, request)
-    finishing.finish(parts, directory, command)
+
+
+def _outlook(parts: Parts, rows: Sequence[dict[str, float]]) -> Outlook:
+    options, train = parts.options, parts.data.loaders["train"]
+    steps = -(-len(train) // options.accumulate)
+    return Outlook(options.epochs, steps, train.num_samples, options.monitor, parts.state.progress, tuple(rows))
 
 
 def _layers_watched(parts: Parts, directory: Path) -> Watcher:
@@ -262,6 +270,12 @@ def _write_history(directory: Path, rows: list[dict[str, float]]) -> None:
 
 def _short(value: float) -> str:
     return str(value) if isinstance(value, int) else format(value, ".4g")
+
+
+def _tell(directory: Path, finding: Finding, progress: Progress | None) -> None:
+    _log(directory, told(finding))
+    if progress is not None:
+        progress.finding(finding)
 
 
 def _log(directory: Path, text: str, progress: Progress | None = None) -> None:

@@ -35,6 +35,7 @@ FOLDS_TABLE = "folds.csv"
 REPORT = "report.html"
 PLOTS = "plots"
 MODEL_SUMMARY = "model.json"
+UNDEFINED = "undefined.json"  # why other metrics are missing there: {split: {metric: reason}}
 INTERVALS = "intervals.json"  # of each metric, beside metrics.json
 BASELINES = "baselines.json"  # the same metrics of a prediction that looks at no input
 UNDEFINED = "undefined.json"  # metrics that have no value on a split, and why
@@ -131,7 +132,7 @@ def is_complete(directory: Path) -> bool:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented, with NaN and infinities as the strings "NaN", "Infinity" and "-Infinity"."""
-    durable.write_file(path, json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    durable.write_file(path, json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -139,15 +140,16 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: keys as texts, numpy's scalars as Python's, NaN and infinities as texts."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if hasattr(value, "item"):  # a numpy scalar
-        return _plain(value.item())
+        return plain(value.item())
     return value
 
 

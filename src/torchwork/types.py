@@ -34,6 +34,7 @@ class Step(NamedTuple):
     ``index`` counts windows from 1 over the whole run. ``loss`` is the window's mean loss, ``weight`` its denominator.
     ``loss`` and ``grad_norm`` are scalar tensors that stay on the device: whoever reads them pays for the
     synchronisation. ``grad_norm`` is None unless something asked for it. ``lr`` is that of the first group.
+    ``samples`` counts those that were read for it, whether they count in the loss or not.
     """
 
     index: int  # type: ignore[assignment]
@@ -41,6 +42,7 @@ class Step(NamedTuple):
     weight: float
     grad_norm: Tensor | None
     lr: float
+    samples: int = 0
 
 
 @dataclass(frozen=True)

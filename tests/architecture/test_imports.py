@@ -13,7 +13,7 @@ FLOORS = {
     1: {"data", "models", "losses", "metrics", "optim"},
     2: {"tasks"},
     3: {"training"},
-    4: {"inspection", "report", "checks", "use", "environment"},
+    4: {"inspection", "report", "checks", "use", "environment", "progress", "logs"},
     5: {"config"},
     6: {
         "assembly",
@@ -44,8 +44,7 @@ ALLOWED = {
         "torchwork.data.audit.giveaway",
         "torchwork.data.outliers",
         "torchwork.data.builtin",
-        "torchwork.metrics.final",
-        "torchwork.metrics.final_labels",
+        "torchwork.metrics.classification_report",
         "torchwork.inspection.embedding",
     },
     "scipy": {"torchwork.data.sound.decode"},
@@ -59,7 +58,7 @@ ALLOWED = {
     "pydantic": {"torchwork.config"},
     "yaml": {"torchwork.config", "torchwork.report.facts"},
     "typer": {"torchwork.cli"},
-    "rich": {"torchwork.cli"},
+    "rich": {"torchwork.cli", "torchwork.progress"},
     "safetensors": {"torchwork.training", "torchwork.run", "torchwork.models", "torchwork.loaded"},
     "torchvision": set(),
 }

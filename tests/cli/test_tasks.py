@@ -70,7 +70,7 @@ class _StopAt:
     def start(self, *_: object) -> None:
         pass
 
-    message = epoch = stop = start
+    message = finding = epoch = stop = start
 
     def step(self, seen: Any, _: int) -> None:
         if seen.index == self.last:

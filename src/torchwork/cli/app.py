@@ -31,6 +31,7 @@ Overrides = Annotated[
 ]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run, as runs/digits/1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
+Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line; errors so on standard error.")]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -72,30 +73,33 @@ def train(
         int | None, typer.Option("--folds", metavar="N", help="Train on all N folds, a run each; give mean and spread.")
     ] = None,
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
     given = {"data.split.fold": fold, "data.split.folds": folds}
     options = {place: f"--{place.rpartition('.')[2]}" for place, value in given.items() if value is not None}
-    with reporting(config, overrides or (), options):
+    from torchwork.cli.progress import showing
+
+    with reporting(config, overrides or (), options, as_json=as_json), showing(quiet, as_json) as shown:
         from torchwork.config import load
 
         settings = load(config, overrides or ())
         from torchwork import folds as cross
         from torchwork import run
-        from torchwork.cli.progress import make_progress
-        from torchwork.cli.results import print_folds, print_results
+        from torchwork.cli.results import tell_folds, tell_results
+        from torchwork.progress.choice import chosen
 
-        progress = make_progress(quiet)
+        progress = chosen(shown)
         if folds is not None and fold is None:
-            print_folds(cross.train_folds(settings, folds, out=out, progress=progress), quiet)
+            tell_folds(cross.train_folds(settings, folds, out=out, progress=progress or False), progress)
             return
         if fold is not None:
-            chosen = folds is not None or settings.data.split.folds is not None
+            said = folds is not None or settings.data.split.folds is not None
             settings = cross.of_fold(settings, fold, folds)
             if progress is not None:
                 count = settings.data.split.folds
-                progress.message(f"val is fold {fold} of {count}{'' if chosen else ' (--folds sets how many)'}")
-        print_results(run.train(settings, out=out, progress=progress).path, quiet)
+                progress.message(f"val is fold {fold} of {count}{'' if said else ' (--folds sets how many)'}")
+        tell_results(run.train(settings, out=out, progress=progress or False), progress)
 
 
 @app.command()
@@ -165,18 +169,20 @@ def inspect(
 
 
 @app.command()
-def resume(run: RunDirectory, quiet: Quiet = False) -> None:
+def resume(run: RunDirectory, quiet: Quiet = False, as_json: Json = False) -> None:
     """Go on with a run that was stopped."""
-    with reporting():
+    from torchwork.cli.progress import showing
+
+    with reporting(as_json=as_json), showing(quiet, as_json) as shown:
         from torchwork import rundir
 
         rundir.existing(run)
         from torchwork import run as runs
-        from torchwork.cli.progress import make_progress
-        from torchwork.cli.results import print_results
+        from torchwork.cli.results import tell_results
+        from torchwork.progress.choice import chosen
 
-        done = runs.resume(run, progress=make_progress(quiet))
-        print_results(done.path, quiet)
+        progress = chosen(shown)
+        tell_results(runs.resume(run, progress=progress or False), progress)
 
 
 @app.command()
@@ -185,17 +191,21 @@ def evaluate(
     split: Annotated[
         list[str] | None, typer.Option("--split", "-s", metavar="NAME", help="train, val or test; may be repeated.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Evaluate a run's model on its own data again."""
-    with reporting():
+    from torchwork.cli.progress import showing
+
+    with reporting(as_json=as_json), showing(as_json=as_json) as shown:
         from torchwork import rundir
 
         rundir.existing(run)
         from torchwork import run as runs
-        from torchwork.cli.progress import PlainProgress
-        from torchwork.cli.results import print_evaluation
+        from torchwork.cli.results import tell_evaluation
+        from torchwork.progress.choice import chosen
 
-        print_evaluation(run, runs.evaluate(run, split or None, progress=PlainProgress()))
+        progress = chosen(shown)
+        tell_evaluation(run, runs.evaluate(run, split or None, progress=progress), progress)
 
 
 @app.command()

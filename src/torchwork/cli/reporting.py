@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 import traceback
@@ -20,7 +21,11 @@ FAILED, WRONG_INPUT, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 130, 143
 
 @contextmanager
 def reporting(
-    config: Path | None = None, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, str] | None = None,
+    *,
+    as_json: bool = False,
 ) -> Iterator[None]:
     """Turn what a command raises into a message on standard error and an exit code.
 
@@ -28,33 +33,42 @@ def reporting(
         config: The config file, where the command has one: mistakes are then told with its lines.
         overrides: Changes to it; what they set has no line.
         options: The options of the command that set a place of the config, by place: mistakes there are theirs.
+        as_json: Whether the message is one JSON object on a line: ``event`` (error), ``exit`` (the exit code),
+            ``message``, and ``findings``, the mistakes one by one.
     """
+
+    def end(text: str, code: int, findings: Sequence[Finding] = ()) -> typer.Exit:
+        _tell(_as_json(text, code, findings) if as_json else text)
+        return typer.Exit(code)
+
     try:
         yield
         sys.stdout.flush()
     except InputError as error:
         findings = [replace(found, where=(options or {}).get(found.where, found.where)) for found in error.findings]
-        _tell(mistakes(findings, config, overrides))
-        raise typer.Exit(WRONG_INPUT) from None
+        raise end(mistakes(findings, config, overrides), WRONG_INPUT, findings) from None
     except RunError as error:
-        _tell(f"error: {error}")
-        raise typer.Exit(FAILED) from None
+        raise end(f"error: {error}", FAILED) from None
     except BrokenPipeError:  # whoever read the output has gone, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt as error:
         from torchwork.training.interrupt import Interrupted
 
-        _tell(str(error) or "interrupted")
-        raise typer.Exit(128 + error.signal if isinstance(error, Interrupted) else SIGINT_EXIT) from None
+        code = 128 + error.signal if isinstance(error, Interrupted) else SIGINT_EXIT
+        raise end(str(error) or "interrupted", code) from None
     except MemoryError:
-        _tell("error: out of memory; take a smaller data.batch_size or smaller samples")
-        raise typer.Exit(FAILED) from None
+        text = "error: out of memory; take a smaller data.batch_size or smaller samples"
+        raise end(text, FAILED) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        _tell(_unexpected(error))
-        raise typer.Exit(FAILED) from None
+        raise end(_unexpected(error), FAILED) from None
+
+
+def _as_json(text: str, code: int, findings: Sequence[Finding]) -> str:
+    content = {"event": "error", "exit": code, "message": text.removeprefix("error: ")}
+    return json.dumps({**content, "findings": [vars(found) for found in findings]}, ensure_ascii=False)
 
 
 def mistakes(findings: Sequence[Finding], config: Path | None = None, overrides: Sequence[str] = ()) -> str:

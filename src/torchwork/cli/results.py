@@ -4,13 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchwork import rundir
 from torchwork.cli import layout
+from torchwork.progress.events import Events
 
 if TYPE_CHECKING:
     from torchwork.folds import Folds
+    from torchwork.loaded import Run
+    from torchwork.progress.outlook import Progress
+
+
+def tell_results(run: Run, progress: Progress | None) -> None:
+    """Tell a run's figures the way its progress was shown: tables, the path alone, or the last event."""
+    if isinstance(progress, Events):
+        progress.end(run.path, run.metrics, _report_of(run.path))
+    else:
+        print_results(run.path, quiet=progress is None)
+
+
+def tell_folds(folds: Folds, progress: Progress | None) -> None:
+    """Tell the figures over all folds the way their progress was shown."""
+    if not isinstance(progress, Events):
+        print_folds(folds, quiet=progress is None)
+        return
+    metrics: dict[str, dict[str, Any]] = {}
+    for figure in folds.figures:
+        found = {"mean": figure.mean, "std": figure.std, "values": figure.values}
+        metrics.setdefault(figure.split, {})[figure.metric] = found
+    progress.end(folds.path, metrics, None)
+
+
+def tell_evaluation(run: Path, metrics: Mapping[str, Mapping[str, float]], progress: Progress | None) -> None:
+    """Tell the figures of the splits that were evaluated anew: as tables, or as the last event."""
+    if isinstance(progress, Events):
+        progress.end(run, metrics, _report_of(run))
+    else:
+        print_evaluation(run, metrics)
+
+
+def _report_of(run: Path) -> Path | None:
+    path = run / rundir.REPORT
+    return path if path.is_file() else None
 
 
 def print_results(run: Path, quiet: bool = False) -> None:
@@ -81,11 +117,11 @@ def _print_report(run: Path, split: str) -> None:
     classes = data.get("classes")
     if not classes or len(classes) > 100 or data.get("task") == "sequence":
         return
-    from torchwork.metrics import final
+    from torchwork.metrics.classification_report import classification_report
 
     taken = ", each taken for the class of the nearest other one" if data.get("task") == "embedding" else ""
     layout.title(f"{split}: {data['num_samples'][split]:,} samples{taken}")
-    print(final.classification_report(run / rundir.predictions(split), classes).rstrip())
+    print(classification_report(run / rundir.predictions(split), classes).rstrip())
 
 
 def _figure(value: float | str | None) -> str:
