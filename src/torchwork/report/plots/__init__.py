@@ -5,10 +5,21 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+# No module here may be named as one of these functions: importing it would put the module in the function's place.
 PLOTS = {
+    "calibration": "torchwork.report.plots.reliability:calibration",
     "confusion_matrix": "torchwork.report.plots.confusion:confusion_matrix",
     "curves": "torchwork.report.plots.history:curves",
+    "error_by_length": "torchwork.report.plots.lengths:error_by_length",
+    "error_quantiles": "torchwork.report.plots.errors:error_quantiles",
+    "layers": "torchwork.report.plots.by_layer:layers",
+    "learning_rate": "torchwork.report.plots.schedule:learning_rate",
+    "precision_recall": "torchwork.report.plots.precision_recall_curve:precision_recall",
     "predicted_against_true": "torchwork.report.plots.residuals:predicted_against_true",
+    "roc": "torchwork.report.plots.roc_curve:roc",
+    "score_against_true": "torchwork.report.plots.residuals:score_against_true",
+    "score_histograms": "torchwork.report.plots.scores:score_histograms",
+    "verification": "torchwork.report.plots.same_different:verification",
 }
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
 INK = "#1f2328"
@@ -89,10 +90,12 @@ def plain(texts: list[Text]) -> None:
         text.set_parse_math(False)
 
 
-def said(figure: Figure, text: str) -> Figure:
-    """Write into an empty figure why it is empty, and return it."""
-    figure.set_layout_engine("none")
-    plain([figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, wrap=True)])
+def nothing(why: Sequence[str]) -> Figure:
+    """Return a figure without a plot that says why there is none."""
+    lines = [line for said in why for line in textwrap.wrap(said, 62)]
+    with applied():
+        figure = Figure(figsize=(WIDTH, 0.5 + 0.17 * len(lines)))
+        plain([figure.text(0.02, 0.5, "\n".join(lines), ha="left", va="center", color=MUTED)])
     return figure
 
 
@@ -103,6 +106,12 @@ def logarithmic(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def counted(axes: Axes) -> None:
+    """Let the y axis tick at whole numbers only, few of them and with commas."""
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
 def whole_numbers(axes: Axes) -> None:

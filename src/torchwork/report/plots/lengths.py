@@ -1,0 +1,63 @@
+"""Whether long samples are harder: the error by length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from torchwork.report.plots import style
+
+_MOST_GROUPS = 12
+
+
+def error_by_length(length: Any, error: Any, *, unit: str = "symbols") -> Figure:
+    """Draw the mean error of the samples of each length, and how many samples there are.
+
+    Args:
+        length: How long each of N samples is.
+        error: Of each sample: its character error rate, or 1 where it is wrong.
+        unit: What is counted in a length.
+
+    Of more than 12 different lengths, neighbouring ones are put together, so that the groups are about equally large.
+    Samples whose error is not finite are left out, and the title says how many.
+
+    >>> axes = error_by_length([3, 3, 5], [0.0, 1.0, 0.2]).axes[0]
+    >>> [bar.get_height() for bar in axes.patches], [text.get_text() for text in axes.get_xticklabels()]
+    ([0.5, 0.2], ['3', '5'])
+    """
+    lengths, errors = np.asarray(length, np.float64).reshape(-1), np.asarray(error, np.float64).reshape(-1)
+    finite = np.isfinite(lengths) & np.isfinite(errors)
+    if not finite.any():
+        return style.nothing(["There are no errors by length to draw: no sample has one."])
+    groups = _groups(lengths[finite])
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, 3.6), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+        held = [(lengths[finite] >= low) & (lengths[finite] <= high) for low, high in groups]
+        places = np.arange(len(groups))
+        above.bar(places, [errors[finite][each].mean() for each in held], color=style.VERMILLION, width=0.8)
+        below.bar(places, [each.sum() for each in held], color=style.BLUE, width=0.8)
+        names = [f"{low:g}" if low == high else f"{low:g}–{high:g}" for low, high in groups]
+        above.set_xticks(places, names)
+        below.tick_params(axis="x", labelrotation=45 if len(groups) > 6 else 0)
+        left_out = int((~finite).sum())
+        above.set_title(f"{left_out:,} samples left out: their error is not finite" if left_out else "")
+        above.set_ylabel("mean error")
+        below.set_ylabel("samples")
+        below.set_xlabel(f"length in {unit}")
+        style.counted(below)
+        for axes in (above, below):
+            axes.grid(visible=False, axis="x")
+    return figure
+
+
+def _groups(lengths: np.ndarray) -> list[tuple[float, float]]:
+    different = np.unique(lengths)
+    if len(different) <= _MOST_GROUPS:
+        return [(float(value), float(value)) for value in different]
+    levels = np.arange(1, _MOST_GROUPS + 1) / _MOST_GROUPS
+    highs = np.unique(np.quantile(lengths, levels, method="inverted_cdf"))
+    lows = [different[0], *(different[np.searchsorted(different, high, side="right")] for high in highs[:-1])]
+    return [(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]

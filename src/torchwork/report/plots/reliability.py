@@ -1,0 +1,124 @@
+"""Whether probabilities mean what they say: of what was predicted with 80%, is 80% right?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from torchwork.report.names import label
+from torchwork.report.plots import style
+from torchwork.report.plots.decisions import decisions
+
+_IN_A_BIN = 20
+_Z = 1.959963984540054  # of a 95% interval
+_BARS = 25
+
+
+class Bin(NamedTuple):
+    """``count`` samples with about the same probability: their mean ``probability`` and the share of ``right`` ones."""
+
+    count: int
+    probability: float
+    right: float
+
+
+def calibration(target: Any, scores: Any, classes: Sequence[Any] = (), *, bins: int = 15) -> Figure:
+    """Draw how often predictions are right over the probability that they were made with, and how many there are.
+
+    Args:
+        target: The class of each of N samples, by name or place; or [N, K] of 0 and 1 where a sample may have several.
+        scores: Probabilities [N, K]; or [N], of the second of two classes.
+        classes: The K names.
+        bins: At most so many, and no more than one for each 20 samples.
+
+    Of more than two classes it is the probability of the predicted class, and whether it is the true one; of two
+    classes, the probability of the second one, and whether the sample is of it; of labels, all N·K decisions. The bins
+    hold equal counts, as equal widths would leave most of them empty; the bars are Wilson's 95% intervals. The
+    calibration error is Σ count/N · abs(share right − mean probability) over these bins (Naeini and others, 2015).
+
+    >>> figure = calibration([0, 1] * 20, [0.25] * 40)
+    >>> figure.axes[0].containers[0].lines[0].get_xydata().tolist()
+    [[0.25, 0.5]]
+    """
+    found = decisions(target, scores, classes)
+    notes = list(found.notes)
+    binary = found.exclusive and len(found.names) == 2
+    if binary:
+        probability, right = found.scores[:, 1], found.present[:, 1]
+        what, share = f"probability of {label(found.names[1])}", f"share of {label(found.names[1])}"
+    elif found.exclusive:
+        best = found.scores.argmax(1) if len(found.scores) else np.zeros(0, np.int64)
+        rows = np.arange(len(best))
+        probability, right = found.scores[rows, best], found.present[rows, best]
+        what, share = "probability of the predicted class", "share that is right"
+    else:
+        probability, right = found.scores.ravel(), found.present.ravel()
+        what, share = "probability of a label", "share that has the label"
+    within = (probability >= 0) & (probability <= 1 + 1e-5)
+    if not within.all():
+        notes.append(f"{(~within).sum():,} of {len(within):,} left out: not from 0 to 1, so no probabilities")
+    probability, right = np.minimum(probability[within], 1.0), right[within]
+    if not len(probability):
+        return style.nothing(["There is no calibration to draw: there are no probabilities.", *notes])
+    drawn = equal_counts(probability, right, bins)
+    return _figure(drawn, probability, what, share, notes)
+
+
+def equal_counts(probability: np.ndarray, right: np.ndarray, most: int) -> list[Bin]:
+    """Return bins of equal counts, from the lowest probability to the highest; equal ones stay in one bin.
+
+    >>> equal_counts(np.array([0.1, 0.3] * 20), np.array([False, True] * 20), 15)
+    [Bin(count=20, probability=0.1, right=0.0), Bin(count=20, probability=0.3, right=1.0)]
+    """
+    num = int(np.clip(len(probability) // _IN_A_BIN, 1, most))
+    inner = np.quantile(probability, np.arange(1, num) / num, method="inverted_cdf")
+    place = np.searchsorted(np.unique(inner), probability)
+    found = []
+    for number in np.unique(place):
+        held = place == number
+        found.append(Bin(int(held.sum()), float(probability[held].mean()), float(right[held].mean())))
+    return found
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Return Σ count/N · abs(share right − mean probability).
+
+    >>> calibration_error([Bin(20, 0.5, 0.75), Bin(20, 0.9, 0.9)])
+    0.125
+    """
+    total = sum(each.count for each in bins)
+    return sum(each.count / total * abs(each.right - each.probability) for each in bins)
+
+
+def _figure(bins: list[Bin], probability: np.ndarray, what: str, share: str, notes: list[str]) -> Figure:
+    counts, means, rights = (np.array(column) for column in zip(*bins, strict=True))
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, 5.2 + 0.2 * len(notes)), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        above.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (2, 3)), label="as it should be")
+        low, high = _wilson(rights, counts)
+        spread = np.maximum([rights - low, high - rights], 0)
+        above.errorbar(
+            means, rights, spread, color=style.BLUE, marker="o", markersize=4, elinewidth=1, label="observed"
+        )
+        above.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.02))
+        style.plain([above.set_ylabel(share), below.set_xlabel(what)])
+        above.legend(loc="upper left")
+        widths = "1 bin" if len(bins) == 1 else f"{len(bins)} bins of equal counts"
+        above.set_title(f"calibration error {calibration_error(bins):.3f} ({widths})")
+        below.hist(probability, np.linspace(0, 1, _BARS + 1), color=style.BLUE, edgecolor=style.PAPER, linewidth=0.4)
+        below.set_ylabel("samples")
+        style.counted(below)
+        if notes:
+            style.plain([figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)])
+    return figure
+
+
+def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Wilson's 95% interval (1927) of shares."""
+    middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
+    half = _Z / (1 + _Z**2 / count) * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    return middle - half, middle + half

@@ -1,0 +1,92 @@
+"""The learning rate over the steps of a run, before it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from torchwork.report.names import label
+from torchwork.report.plots import style
+
+_POINTS = 1000
+
+
+def learning_rate(
+    rates: Any, *, steps_per_epoch: int | None = None, names: Sequence[str] = (), note: str = ""
+) -> Figure:
+    """Draw the learning rate of every step, of each group of parameters where there are several.
+
+    Args:
+        rates: [S], or [S, G] of G groups; the first is that of step 1.
+        steps_per_epoch: Marks where epochs begin, on a second axis above.
+        names: What the G groups are called.
+        note: What stands in the title besides.
+
+    Rates that go over a factor of 30 get a logarithmic axis. Groups with the same rates share a line; of more than 6
+    different ones the first 6 are drawn. Of long runs so many steps are drawn as can be told apart: the first, the last
+    and those where the direction changes are always among them.
+
+    >>> learning_rate([0.1, 0.2, 0.1]).axes[0].lines[0].get_xydata().tolist()
+    [[1.0, 0.1], [2.0, 0.2], [3.0, 0.1]]
+    """
+    values = np.asarray(rates, np.float64)
+    values = values.reshape(len(values), -1)
+    if not np.isfinite(values).any():
+        return style.nothing(["There is no learning rate to draw."])
+    groups: dict[bytes, list[int]] = {}
+    for place in range(values.shape[1]):
+        groups.setdefault(values[:, place].tobytes(), []).append(place)
+    shown = list(groups.values())[: len(style.SERIES)]
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, 2.6 + 0.18 * len(shown) * (len(shown) > 1)), layout="constrained")
+        axes = figure.add_subplot()
+        for places, colour in zip(shown, style.SERIES, strict=False):
+            steps = turning(values[:, places[0]])
+            axes.plot(steps + 1, values[steps, places[0]], color=colour, label=_names(places, names), linewidth=1.5)
+        finite = values[np.isfinite(values)]
+        if finite.min() > 0 and finite.max() / finite.min() > 30:
+            style.logarithmic(axes)
+        else:
+            axes.set_ylim(bottom=min(0.0, float(finite.min())), top=1.1 * max(float(finite.max()), 1e-12))
+        said = ["learning rate", *([note] if note else [])]
+        if len(groups) > len(shown):
+            said.append(f"{len(groups) - len(shown)} more groups are not drawn")
+        style.plain([axes.set_title("; ".join(said))])
+        axes.set_xlabel("step")
+        style.whole_numbers(axes)
+        if len(shown) > 1:
+            style.plain(figure.legend(loc="outside lower left").get_texts())
+        if steps_per_epoch and len(values) > steps_per_epoch:
+            _mark_epochs(axes, steps_per_epoch)
+    return figure
+
+
+def turning(values: np.ndarray) -> np.ndarray:
+    """Return the places of the points to draw, all of up to 1,000: evenly spaced ones, and those where lines bend most.
+
+    >>> turning(np.array([1.0, 2.0, 1.0])).tolist()
+    [0, 1, 2]
+    """
+    if len(values) <= _POINTS:
+        return np.arange(len(values))
+    bend = np.abs(np.diff(np.nan_to_num(values), n=2))
+    bends = np.argsort(-bend, kind="stable")[: _POINTS // 4] + 1
+    around = np.concatenate([bends - 1, bends, bends + 1])
+    evenly = np.linspace(0, len(values) - 1, _POINTS // 2).astype(np.int64)
+    return np.unique(np.concatenate([evenly, around]))
+
+
+def _names(places: Sequence[int], names: Sequence[str]) -> str:
+    said = [label(names[place], 30) if place < len(names) else f"group {place}" for place in places]
+    return ", ".join(said[:2]) + (f" and {len(said) - 2} more" if len(said) > 2 else "")
+
+
+def _mark_epochs(axes: Any, steps_per_epoch: int) -> None:
+    above = axes.secondary_xaxis(
+        "top", functions=(lambda step: step / steps_per_epoch, lambda epoch: epoch * steps_per_epoch)
+    )
+    above.set_xlabel("epoch")
+    style.whole_numbers(above)

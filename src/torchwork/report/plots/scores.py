@@ -1,0 +1,77 @@
+"""How scores are spread: of right and of wrong predictions, or of two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from torchwork.report.names import label
+from torchwork.report.plots import style
+from torchwork.report.plots.decisions import decisions
+
+_BINS = 40
+
+
+def score_histograms(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
+    """Draw how the scores are spread, in a panel for each group, as the groups differ much in size.
+
+    Args:
+        target: The class of each of N samples, by name or place; or [N, K] of 0 and 1 where a sample may have several.
+        scores: [N, K]; or [N], of the second of two classes.
+        classes: The K names.
+
+    Of two classes: the score of the second one, in a panel for the samples of each. Of more classes: the score of the
+    true class, of right and of wrong predictions; and of the wrong ones also the score of the class that was predicted.
+    Of labels: the scores of those that a sample has and of those that it has not.
+
+    >>> figure = score_histograms([0, 0, 1], [0.1, 0.4, 0.8], ["ham", "spam"])
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['2 of ham', '1 of spam']
+    """
+    found = decisions(target, scores, classes)
+    if not found.scores.size:
+        return style.nothing(["There are no scores to draw.", *found.notes])
+    if not found.exclusive:
+        kinds = {"labels that a sample has": found.present, "labels that it has not": ~found.present}
+        return _panels({name: found.scores[kind] for name, kind in kinds.items()}, "score of a label", found.notes)
+    if len(found.names) == 2:
+        groups = {f"of {label(name)}": found.scores[found.present[:, k], 1] for k, name in enumerate(found.names)}
+        if len(groups) == 2:
+            return _panels(groups, f"score of {label(found.names[1])}", found.notes)
+    rows, best = np.arange(len(found.scores)), found.scores.argmax(1)
+    right = found.present[rows, best]
+    of_true, of_best = found.scores[rows, found.present.argmax(1)], found.scores[rows, best]
+    groups = {
+        "right: score of the true class": of_true[right],
+        "wrong: score of the true class": of_true[~right],
+        "wrong: score of the class taken for it": of_best[~right],
+    }
+    return _panels(groups, "score", found.notes)
+
+
+def _panels(groups: Mapping[str, np.ndarray], what: str, notes: Sequence[str]) -> Figure:
+    values = np.concatenate(list(groups.values()))
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(0, 1, _BINS + 1) if low >= 0 and high <= 1 else _edges(low, high)
+    with style.applied():
+        figure = Figure(figsize=(style.WIDTH, 1.5 * len(groups) + 0.4 + 0.2 * len(notes)), layout="constrained")
+        panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (name, held), colour in zip(panels, groups.items(), _colours(len(groups)), strict=True):
+            axes.hist(held, edges, color=colour, edgecolor=style.PAPER, linewidth=0.4)
+            style.plain([axes.set_title(f"{len(held):,} {name}")])
+            style.counted(axes)
+        style.plain([panels[-1].set_xlabel(what)])
+        if notes:
+            style.plain([figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)])
+    return figure
+
+
+def _edges(low: float, high: float) -> np.ndarray:
+    return np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, _BINS + 1)
+
+
+def _colours(num: int) -> Sequence[str]:
+    return (style.BLUE, style.VERMILLION, style.ORANGE)[:num]
