@@ -8,12 +8,15 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
 from torchwork import rundir
-from torchwork.metrics import final
+from torchwork.metrics import final, probabilities
+from torchwork.metrics.areas import areas
+from torchwork.metrics.classification_report import classification_report
 
 
 def write_classes(path, target, prediction, scores=None, classes=()):
@@ -53,23 +56,27 @@ def test_classification_is_that_of_scikit_learn(tmp_path_factory, count, num_cla
     write_classes(path, [classes[i] for i in target], [classes[i] for i in prediction], scores, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = final.from_predictions(path, {"classes": classes})
+        found, undefined = final.of_split(path, {"classes": classes})
     sane(found)
+    assert not set(found) & set(undefined)
     assert found["accuracy"] == metrics.accuracy_score(target, prediction)
     for average in ("macro", "weighted"):
         expected = metrics.precision_recall_fscore_support(target, prediction, average=average, zero_division=0)
-        assert [found[f"{name}_{average}"] for name in ("precision", "recall", "f1")] == list(expected[:3])
+        own = [found[f"{name}_{average}"] for name in ("precision", "recall", "f1")]
+        assert own == pytest.approx(list(expected[:3]), rel=1e-12)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn tells of predicted classes that do not occur
         assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(target, prediction))
     labels = np.arange(num_classes)
     assert found["log_loss"] == pytest.approx(metrics.log_loss(target, scores, labels=labels), rel=1e-6)
-    if len(np.unique(target)) == num_classes:
-        given_scores = scores[:, 1] if num_classes == 2 else scores
-        area = metrics.roc_auc_score(target, given_scores, multi_class="ovr", labels=labels)
-        assert found["roc_auc"] == pytest.approx(area, rel=1e-9)
-    else:
-        assert "roc_auc" not in found
+    brier = metrics.brier_score_loss(target, scores[:, 1] if num_classes == 2 else scores, labels=labels)
+    assert found["brier"] == pytest.approx(brier, rel=1e-6)
+    if num_classes > 2:
+        best = 5 if num_classes > 5 else 2
+        expected = metrics.top_k_accuracy_score(target, scores, k=best, labels=labels)
+        assert found[f"top_{best}_accuracy"] == pytest.approx(expected)
+    assert len([name for name in found if name.startswith("top_")]) == (num_classes > 2)
+    check_areas(found, undefined, target, scores, classes)
     report = metrics.classification_report(target, prediction, output_dict=True, zero_division=0)
     present = set(target) | set(prediction)
     for index, name in enumerate(classes):
@@ -78,6 +85,60 @@ def test_classification_is_that_of_scikit_learn(tmp_path_factory, count, num_cla
             continue
         row = report[str(index)]
         assert [found[f"{n}/{name}"] for n in ("precision", "recall", "f1", "support")] == list(row.values())
+
+
+def check_areas(found, undefined, target, scores, classes):
+    hits = target[:, None] == np.arange(len(classes))
+    for name, function in (
+        ("roc_auc", metrics.roc_auc_score),
+        ("average_precision", metrics.average_precision_score),
+    ):
+        each = {}
+        for place, label in enumerate(classes):
+            if hits[:, place].any() and (name != "roc_auc" or not hits[:, place].all()):
+                each[label] = function(hits[:, place], scores[:, place])
+                assert found[f"{name}/{label}"] == pytest.approx(each[label], rel=1e-9)
+            else:
+                assert f"{name}/{label}" in undefined
+        if hits.any(0).all():
+            expected = each[classes[1]] if len(classes) == 2 else np.mean(list(each.values()))
+            assert found[name] == pytest.approx(expected, rel=1e-9)
+        else:
+            assert name in undefined
+
+
+@settings(max_examples=20)
+@given(count=st.integers(1, 300), num_classes=st.integers(2, 6), seed=st.integers(0, 2**32 - 1))
+def test_calibration_error_is_that_of_torchmetrics(count, num_classes, seed):
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    draws = np.random.default_rng(seed)
+    scores = torch.from_numpy(draws.dirichlet(np.ones(num_classes), size=count))
+    target = torch.from_numpy(draws.integers(num_classes, size=count))
+    confidence, prediction = scores.max(1)
+    found = probabilities.calibration_error(confidence.numpy(), (prediction == target).numpy())
+    expected = multiclass_calibration_error(scores, target, num_classes, n_bins=15, norm="l1")
+    assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_calibration_error_counts_each_sample_in_one_bin_also_at_the_ends():
+    assert probabilities.calibration_error(np.array([0.0, 1.0, 1.0]), np.array([True, False, False])) == 1.0
+    assert probabilities.calibration_error(np.array([0.2, 0.4]), np.array([False, False])) == pytest.approx(0.3)
+
+
+@given(levels=st.integers(1, 5), count=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
+def test_areas_are_those_of_scikit_learn_with_ties(levels, count, seed):
+    draws = np.random.default_rng(seed)
+    scores, hits = draws.integers(levels, size=(count, 3)) / levels, draws.integers(2, size=(count, 3)) > 0
+    found = areas(scores, iter(hits.T))
+    for place, (score, hit) in enumerate(zip(scores.T, hits.T, strict=True)):
+        expected = [np.nan, np.nan]
+        if hit.any():
+            expected = [
+                np.nan if hit.all() else metrics.roc_auc_score(hit, score),
+                metrics.average_precision_score(hit, score),
+            ]
+        assert found[place].tolist() == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 @given(count=st.integers(2, 40), columns=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
@@ -94,34 +155,55 @@ def test_regression_is_that_of_scikit_learn_by_target_and_in_the_mean(tmp_path_f
         "rmse": metrics.root_mean_squared_error,
         "r2": metrics.r2_score,
         "explained_variance": metrics.explained_variance_score,
+        "median_absolute_error": metrics.median_absolute_error,
     }
     for name, function in functions.items():
         assert found[name] == pytest.approx(function(target, prediction), rel=1e-9)
         if columns > 1:
             expected = function(target, prediction, multioutput="raw_values")
             assert [found[f"{name}/{column}"] for column in names] == pytest.approx(list(expected), rel=1e-9)
-    assert len(found) == 4 * (1 if columns == 1 else 1 + columns)
+    quantiles = np.quantile(np.abs(target - prediction), [0.9, 0.95], axis=0)
+    for name, expected in zip(("absolute_error_q90", "absolute_error_q95"), quantiles, strict=True):
+        assert found[name] == pytest.approx(expected.mean(), rel=1e-9)
+    assert len(found) == 7 * (1 if columns == 1 else 1 + columns)
 
 
 def test_what_is_undefined_is_left_out(tmp_path):
     target = np.array([[1.0, 5.0], [2.0, 5.0], [4.0, 5.0]])
     path = write_numbers(tmp_path / "p.csv", target, target + 1, ("a", "b"))
-    found = final.from_predictions(path, {"target_names": ["a", "b"]})
+    found, undefined = final.of_split(path, {"target_names": ["a", "b"]})
     sane(found)
     assert {"r2/a", "mae/b", "mae", "rmse"} <= set(found)
-    assert not {"r2", "r2/b", "explained_variance", "explained_variance/b"} & set(found)
+    assert undefined == {
+        "r2": "not defined for b",
+        "explained_variance": "not defined for b",
+        "r2/b": "the targets are all equal",
+        "explained_variance/b": "the targets are all equal",
+    }
 
 
 def test_predictions_that_are_not_finite_have_no_metrics(tmp_path):
     target = np.array([[1.0, 5.0], [2.0, 6.0]])
     path = write_numbers(tmp_path / "p.csv", target, np.array([[1.0, np.nan], [2.0, np.inf]]), ("a", "b"))
     found = final.from_predictions(path, {"target_names": ["a", "b"]})
-    assert set(found) == {"mae/a", "rmse/a", "r2/a", "explained_variance/a"}
+    assert {"mae/a", "rmse/a", "r2/a", "explained_variance/a"} <= set(found)
+    assert all(name.endswith("/a") for name in found)
     path = write_classes(tmp_path / "q.csv", ["x", "y"], ["x", "x"], [[np.nan, np.nan]] * 2, ["x", "y"])
-    found = final.from_predictions(path, {"classes": ["x", "y"]})
+    found, undefined = final.of_split(path, {"classes": ["x", "y"]})
     sane(found)
     assert "accuracy" in found
     assert not {"roc_auc", "log_loss"} & set(found)
+    assert undefined["log_loss"] == "the scores of 2 of 2 samples are NaN or infinite"
+
+
+def test_one_class_in_the_split_has_a_reason(tmp_path):
+    path = write_classes(tmp_path / "p.csv", ["x", "x"], ["x", "y"], [[0.9, 0.1], [0.4, 0.6]], ["x", "y"])
+    found, undefined = final.of_split(path, {"classes": ["x", "y"]})
+    assert undefined["roc_auc"] == undefined["average_precision"] == "there is one class only"
+    assert undefined["roc_auc/x"] == "no other class occurs"
+    assert undefined["average_precision/y"] == "it does not occur"
+    assert found["average_precision/x"] == 1
+    assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.4]).mean())
 
 
 def test_a_class_that_is_never_predicted_has_precision_zero_and_no_warning(tmp_path):
@@ -163,12 +245,19 @@ def test_names_of_classes_stay_text(tmp_path):
 
 
 def test_a_table_without_rows_has_no_metrics(tmp_path):
-    assert final.from_predictions(write_classes(tmp_path / "p.csv", [], []), {"classes": ["x", "y"]}) == {}
+    for facts in (
+        {"classes": ["x", "y"]},
+        {"task": "regression", "classes": None},
+        {"task": "binary", "classes": "xy"},
+    ):
+        found, undefined = final.of_split(write_classes(tmp_path / "p.csv", [], []), facts)
+        assert found == {}
+        assert set(undefined.values()) == {"there are no samples"}
 
 
 def test_the_report_lists_classes_in_their_own_order_and_ends_with_the_accuracy(tmp_path):
     path = write_classes(tmp_path / "p.csv", ["zebra", "ant", "ant"], ["zebra", "zebra", "ant"])
-    report = final.classification_report(path, ["zebra", "absent", "ant"])
+    report = classification_report(path, ["zebra", "absent", "ant"])
     assert report == metrics.classification_report(
         [0, 1, 1], [0, 0, 1], target_names=["zebra", "ant"], digits=4, zero_division=0
     )

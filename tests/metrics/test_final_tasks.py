@@ -12,7 +12,7 @@ from torch import nn
 
 from torchwork import rundir
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import final, retrieval
+from torchwork.metrics import final, order, retrieval
 from torchwork.tasks.binary import Binary
 from torchwork.tasks.embedding import Embedding
 from torchwork.tasks.multilabel import Multilabel
@@ -68,12 +68,21 @@ def test_labels(tmp_path, loss, count):
     assert found["lrap"] == pytest.approx(metrics.label_ranking_average_precision_score(present, scores))
     assert found["lrap"] == pytest.approx(each_epoch["lrap"])
     assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(present, scores))
+    precisions = metrics.average_precision_score(present, scores, average=None)
+    assert found["average_precision"] == pytest.approx(precisions.mean())
+    assert found["average_precision/label 1"] == pytest.approx(precisions[1])
     assert found["roc_auc/label 1"] == pytest.approx(metrics.roc_auc_score(present[:, 1], scores[:, 1]))
     if isinstance(loss, nn.MultiLabelMarginLoss):
         assert "f1_macro" not in found
     else:
         assert found["accuracy"] == pytest.approx(((scores >= 0) == present).double().mean().item())
         assert found["f1_macro"] == pytest.approx(metrics.f1_score(present, scores >= 0, average="macro"))
+        shares = metrics.precision_recall_fscore_support(present, scores >= 0)
+        names = ("precision", "recall", "f1", "support")
+        assert [found[f"{name}/label 1"] for name in names] == pytest.approx([share[1] for share in shares])
+        for average in ("macro", "micro"):
+            means = metrics.precision_recall_fscore_support(present, scores >= 0, average=average)
+            assert [found[f"{name}_{average}"] for name in names[:3]] == pytest.approx(list(means[:3]))
         assert found["exact_match"] == pytest.approx(metrics.accuracy_score(present, scores >= 0))
 
 
@@ -128,9 +137,10 @@ def test_vectors(tmp_path, loss, metric):
     task = Embedding(Criterion(loss), ("a", "b", "c", "d"))
     found, each_epoch = written(tmp_path, task, outputs, targets)
     assert found["recall_at_1"] == retrieval.recall_at_1(outputs, targets, metric)
-    assert found["map_at_r"] == retrieval.map_at_r(outputs, targets, metric)
-    assert found["roc_auc"] == retrieval.same_or_different_auc(outputs, targets, metric)
-    assert all(found[name] == value for name, value in each_epoch.items())
+    assert found["map_at_r"] == pytest.approx(retrieval.map_at_r(outputs, targets, metric))
+    assert found["roc_auc"] == retrieval.same_or_different(outputs, targets, metric)[0]
+    assert all(found[name] == pytest.approx(value) for name, value in each_epoch.items())
+    assert found["equal_error_rate"] == retrieval.same_or_different(outputs, targets, metric)[1]
     rows = rundir.read_csv(tmp_path / rundir.predictions("test"))
     hits = [row["target"] == row["prediction"] for row in rows]
     assert np.mean(hits) == pytest.approx(found["recall_at_1"])
@@ -149,6 +159,7 @@ def test_pairs_of_a_file_have_a_roc_auc(tmp_path):
     found, each_epoch = written(tmp_path, task, outputs, targets)
     near = -(outputs[:, 0] - outputs[:, 1]).double().norm(dim=1)
     assert found["roc_auc"] == each_epoch["roc_auc"] == pytest.approx(metrics.roc_auc_score(targets > 0, near))
+    assert found["equal_error_rate"] == order.equal_error_rate(near, targets > 0)
 
 
 @pytest.mark.parametrize("symbols", [("1", "3", "7"), ("sh", "a", "ng")])

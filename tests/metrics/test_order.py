@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from scipy.stats import kendalltau
 from sklearn import metrics
 
@@ -25,6 +26,33 @@ def test_roc_auc_is_that_of_scikit_learn_with_ties(count, levels, seed):
         assert math.isnan(found)
     else:
         assert found == pytest.approx(metrics.roc_auc_score(positive, scores), abs=1e-12)
+
+
+@given(st.integers(2, 200), COARSE, SEEDS)
+def test_the_equal_error_rate_is_where_scikit_learns_curve_has_as_many_of_both_errors(count, levels, seed):
+    draws = np.random.default_rng(seed)
+    scores, positive = draws.integers(levels, size=count) / levels, draws.integers(2, size=count).astype(bool)
+    found = order.equal_error_rate(torch.tensor(scores), torch.tensor(positive))
+    if positive.all() or not positive.any():
+        assert math.isnan(found)
+        return
+    false_rate, true_rate, _ = metrics.roc_curve(positive, scores, drop_intermediate=False)
+    assert found == pytest.approx(
+        brentq(lambda x: 1 - x - np.interp(x, *_upper_envelope(false_rate, true_rate)), 0, 1), abs=1e-9
+    )
+
+
+def _upper_envelope(false_rate, true_rate):
+    """Where the curve is upright, np.interp wants to know which end to take: points a hair apart."""
+    return false_rate + 1e-13 * np.arange(len(false_rate)), true_rate
+
+
+def test_the_equal_error_rate_of_perfect_and_of_inverse_scores_is_zero_and_one():
+    positive = torch.tensor([False, False, True])
+    assert order.equal_error_rate(torch.tensor([0.0, 0.1, 0.9]), positive) == 0
+    assert order.equal_error_rate(torch.tensor([0.8, 0.9, 0.1]), positive) == 1
+    assert order.equal_error_rate(torch.tensor([0.5, 0.5, 0.5]), positive) == 0.5
+    assert math.isnan(order.equal_error_rate(torch.tensor([0.5, math.nan, 0.5]), positive))
 
 
 @given(st.integers(2, 150), COARSE, SEEDS)

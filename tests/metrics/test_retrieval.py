@@ -11,7 +11,7 @@ from sklearn import metrics
 from sklearn.metrics.pairwise import cosine_distances, euclidean_distances
 from sklearn.neighbors import KNeighborsClassifier
 
-from torchwork.metrics import edits, retrieval
+from torchwork.metrics import edits, order, retrieval
 
 SEEDS = st.integers(0, 2**32 - 1)
 METRICS = st.sampled_from(["euclidean", "cosine"])
@@ -68,25 +68,57 @@ def test_same_or_different_is_scikit_learns_roc_auc_over_all_pairs(count, classe
     x, y = draw(count, classes, seed)
     first, second = np.triu_indices(count, 1)
     same = y[first] == y[second]
-    found = retrieval.same_or_different_auc(torch.tensor(x), torch.tensor(y), metric)
+    area, rate = retrieval.same_or_different(torch.tensor(x), torch.tensor(y), metric)
     if same.all() or not same.any():
-        assert math.isnan(found)
+        assert math.isnan(area)
+        assert math.isnan(rate)
     else:
-        expected = metrics.roc_auc_score(same, -OF[metric](x)[first, second])
-        assert found == pytest.approx(expected, abs=1e-9)
+        near = -OF[metric](x)[first, second].round(12)
+        assert area == pytest.approx(metrics.roc_auc_score(same, near), abs=1e-9)
+        assert rate == pytest.approx(order.equal_error_rate(torch.tensor(near), torch.tensor(same)), abs=1e-9)
+
+
+@given(st.integers(2, 40), st.integers(1, 5), METRICS, SEEDS)
+def test_what_is_ranked_once_is_what_each_measure_finds_alone(count, classes, metric, seed):
+    x, y = draw(count, classes, seed)
+    found = retrieval.ranked(torch.tensor(x), torch.tensor(y), metric)
+    alone = [
+        measure(torch.tensor(x), torch.tensor(y), metric) for measure in (retrieval.recall_at_1, retrieval.map_at_r)
+    ]
+    assert [found["recall_at_1"], found["map_at_r"]] == pytest.approx(alone, abs=1e-12, nan_ok=True)
+    distances, queries = OF[metric](x), [place for place in range(count) if (y == y[place]).sum() > 1]
+    precisions, hits = [], {5: [], 10: []}
+    for query in queries:
+        others = np.delete(np.arange(count), query)
+        same, near = y[others] == y[query], -distances[query][others]
+        precisions.append(metrics.average_precision_score(same, near))
+        for k, found_at in hits.items():
+            found_at.append(same[np.argsort(-near, kind="stable")[:k]].any())
+    if not queries:
+        assert all(math.isnan(value) for value in found.values())
+        return
+    assert found["mean_average_precision"] == pytest.approx(np.mean(precisions), abs=1e-12)
+    for k, found_at in hits.items():
+        expected = np.mean(found_at) if count > k else math.nan
+        assert found[f"recall_at_{k}"] == pytest.approx(expected, nan_ok=True)
 
 
 def test_equal_distances_count_half():
     x = torch.tensor([[0.0], [1.0], [2.0]])
-    assert retrieval.same_or_different_auc(x, torch.tensor([0, 0, 1])) == 0.75  # 1 against 1 and against 2
+    assert retrieval.same_or_different(x, torch.tensor([0, 0, 1]))[0] == 0.75  # 1 against 1 and against 2
 
 
 def test_chunks_change_nothing(monkeypatch):
     x, y = (torch.tensor(part) for part in draw(100, 4, 0))
-    measures = (retrieval.recall_at_1, retrieval.map_at_r, retrieval.same_or_different_auc)
-    whole = [measure(x, y) for measure in measures]
+    measures = (
+        lambda: [retrieval.recall_at_1(x, y), retrieval.map_at_r(x, y)],
+        lambda: list(retrieval.ranked(x, y).values()),
+        lambda: retrieval.same_or_different(x, y),
+    )
+    whole = [measure() for measure in measures]
     monkeypatch.setattr(retrieval, "_CHUNK", 7)
-    assert [measure(x, y) for measure in measures] == pytest.approx(whole, abs=1e-12)
+    for measure, before in zip(measures, whole, strict=True):
+        assert measure() == pytest.approx(before, abs=1e-12)
 
 
 def test_triplets_in_order_are_counted():

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from torchwork.metrics import order
 
+_AT_ONCE = 2**22  # numbers that are compared at a time
+
 
 def classification(scores: Tensor, target: Tensor) -> dict[str, float]:
     """Return the accuracy of scores [N, K, ...] against classes int64 [N, ...]: how often the highest score is right.
@@ -71,21 +73,25 @@ def label_ranking_average_precision(scores: Tensor, present: Tensor) -> float:
 
     For each label that a sample has: which part of the labels that score as high or higher does it have, too? The mean
     over its labels, then over the samples; a sample with no label, or with all, has 1. NaN where there are no samples.
-    Chunks of samples keep memory at K² a sample of a chunk.
+    The time goes with K times the number of all samples' labels.
 
     Source: Tsoumakas, Katakis and Vlahavas: "Mining multi-label data", 2009.
 
     >>> label_ranking_average_precision(torch.tensor([[0.9, 0.5, 0.1]]), torch.tensor([[False, True, False]]))
     0.5
     """
-    total = 0.0
-    for rows, labels in zip(scores.split(256), present.split(256), strict=True):
-        above = rows[:, None, :] >= rows[:, :, None]  # [n, label, other]
-        precision = (above & labels[:, None, :]).sum(2).double() / above.sum(2).clamp(min=1)
-        number = labels.sum(1)
-        mean = (precision * labels).sum(1) / number.clamp(min=1)
-        total += float(torch.where((number == 0) | (number == labels.shape[1]), 1.0, mean).sum())
-    return total / len(scores) if len(scores) else math.nan
+    if not len(scores):
+        return math.nan
+    number = present.sum(1)
+    total = torch.zeros(len(scores), dtype=torch.float64, device=scores.device)
+    at_once = max(1, _AT_ONCE // scores.shape[1])
+    for there in present.nonzero().split(at_once):
+        rows, labels = there.T
+        above = scores[rows] >= scores[rows, labels][:, None]
+        precision = (above & present[rows]).sum(1).double() / above.sum(1).clamp(min=1)
+        total.index_add_(0, rows, precision)
+    trivial = (number == 0) | (number == present.shape[1])
+    return float(torch.where(trivial, 1.0, total / number.clamp(min=1)).mean())
 
 
 def poisson_deviance(rate: Tensor, target: Tensor) -> float:

@@ -1,63 +1,87 @@
-"""The metrics of a finished run of labels, each there or not: scikit-learn's."""
+"""The metrics of labels, each there or not, as scikit-learn's, in numpy; tests hold each equal to scikit-learn's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn import metrics
 
-from torchwork.metrics.table import outputs_beside
+from torchwork.metrics import epoch
+from torchwork.metrics.areas import areas
+from torchwork.metrics.final_classes import AREAS, shares
+from torchwork.metrics.found import Found, without
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+_SHARES = ("precision", "recall", "f1")
+AT_THRESHOLD = ("accuracy", "exact_match", *(f"{name}_{mean}" for name in _SHARES for mean in ("macro", "micro")))
 
-def of_labels(path: Path, columns: Mapping[str, Sequence[str]], names: Sequence[str], loss: str) -> dict[str, float]:
-    """Return the metrics of labels: from the columns ``target_<label>`` and ``score_<label>``, or from the arrays.
+
+def of_labels(names: Sequence[str], target: Bools, prediction: Bools | None, scores: Floats | None) -> Found:
+    """Return the metrics of labels [N, K].
 
     ``accuracy`` over all labels of all samples, ``exact_match`` (all labels of a sample right), ``precision``,
-    ``recall`` and ``f1`` as ``_macro`` and ``_micro``, all at a probability of 0.5; ``roc_auc``, the mean over the
-    labels that some samples have and others have not, and ``roc_auc/<label>``; ``lrap``, the label ranking average
-    precision. MultiLabelMarginLoss orders labels without a threshold: it has ``lrap`` and ``roc_auc`` alone.
+    ``recall`` and ``f1`` as ``_macro`` and ``_micro``; ``roc_auc`` and ``average_precision``, the means over the labels
+    that some samples have and others have not; ``lrap``, the label ranking average precision. Of several labels also
+    ``<metric>/<label>``, and ``support/<label>``, how many samples have it.
+
+    Args:
+        names: The labels.
+        target: Which labels the samples have.
+        prediction: Which labels are predicted; None where the loss orders labels without a threshold.
+        scores: The labels' scores; None where there are none.
     """
-    target, scores, threshold = _read(path, columns, names, loss)
-    if not np.isfinite(scores).all():
-        return {}
-    found = {} if loss == "MultiLabelMarginLoss" else _at_threshold(target, scores >= threshold)
-    mixed = [place for place in range(len(names)) if target[:, place].any() and not target[:, place].all()]
-    areas = {names[place]: float(metrics.roc_auc_score(target[:, place], scores[:, place])) for place in mixed}
-    if areas:
-        found["roc_auc"] = float(np.mean(list(areas.values())))
+    if not len(target):
+        return without((*AT_THRESHOLD, *AREAS), "there are no samples")
+    if scores is None:
+        return without(AREAS, "there are no scores of the labels")
+    bad = int((~np.isfinite(scores)).any(1).sum())
+    if bad:
+        reason = f"the scores of {bad} of {len(scores)} samples are NaN or infinite"
+        return without((*(AT_THRESHOLD if prediction is not None else ()), *AREAS), reason)
+    found = _at_threshold(names, target, prediction) if prediction is not None else Found({}, {})
+    return found | _of_scores(names, target, scores)
+
+
+def _of_scores(names: Sequence[str], target: Bools, scores: Floats) -> Found:
+    by_label = areas(scores, iter(target.T))
+    found: dict[str, float] = {}
+    undefined: dict[str, str] = {}
+    mixed = ~np.isnan(by_label[:, 0])  # the area tells of both: there are positives, and negatives
+    for column, name in enumerate(AREAS):
+        if mixed.any():
+            found[name] = float(by_label[mixed, column].mean())
+        else:
+            undefined[name] = "every sample has the label, or none has" if len(names) == 1 else _UNMIXED
+        for place, label in enumerate(names) if len(names) > 1 else ():
+            if mixed[place]:
+                found[f"{name}/{label}"] = float(by_label[place, column])
+            else:
+                undefined[f"{name}/{label}"] = "every sample has it" if target[:, place].any() else "no sample has it"
     if len(names) > 1:
-        found["lrap"] = float(metrics.label_ranking_average_precision_score(target, scores))
-        found |= {f"roc_auc/{name}": area for name, area in areas.items()}
-    return found
+        there = torch.from_numpy(np.ascontiguousarray(target))
+        ordered = torch.from_numpy(np.ascontiguousarray(scores))
+        found["lrap"] = epoch.label_ranking_average_precision(ordered, there)
+    return Found(found, undefined)
 
 
-def _read(
-    path: Path, columns: Mapping[str, Sequence[str]], names: Sequence[str], loss: str
-) -> tuple[Bools, Floats, float]:
-    if f"score_{names[0]}" in columns:
-        target, scores = (
-            np.array([columns[f"{kind}_{name}"] for name in names], np.float64).T for kind in ("target", "score")
-        )
-        return target > 0, scores, 0.5
-    arrays = outputs_beside(path)  # more labels than the table has columns for
-    return arrays["target"] > 0, arrays["output"].astype(np.float64), 0.5 if loss == "BCELoss" else 0.0
+_UNMIXED = "of each label, every sample has it, or none has"
 
 
-def _at_threshold(target: Bools, prediction: Bools) -> dict[str, float]:
+def _at_threshold(names: Sequence[str], target: Bools, prediction: Bools) -> Found:
+    hits, chosen, support = ((target & prediction).sum(0), prediction.sum(0), target.sum(0))
+    by_label = shares(hits, chosen, support)
+    together = shares(*(counts.sum(keepdims=True) for counts in (hits, chosen, support)))[:, 0]
     found = {
         "accuracy": float((target == prediction).mean()),
-        "exact_match": float(metrics.accuracy_score(target, prediction)),
+        "exact_match": float((target == prediction).all(1).mean()),
     }
-    for average in ("macro", "micro"):
-        kept = {"average": average, "zero_division": 0.0}
-        if target.shape[1] == 1:  # one label: scikit-learn takes it for two classes
-            kept["average"] = "binary"
-        means = metrics.precision_recall_fscore_support(target, prediction, **kept)
-        found |= {f"{n}_{average}": float(v) for n, v in zip(("precision", "recall", "f1"), means[:3], strict=True)}
-    return found
+    for average, means in (("macro", by_label.mean(1)), ("micro", together)):
+        found |= {f"{n}_{average}": float(v) for n, v in zip(_SHARES, means, strict=True)}
+    for place, label in enumerate(names) if len(names) > 1 else ():
+        found |= {f"{n}/{label}": float(by_label[row, place]) for row, n in enumerate(_SHARES)}
+        found[f"support/{label}"] = int(support[place])
+    return Found(found, {})

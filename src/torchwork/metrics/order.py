@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,49 @@ def roc_auc(scores: Tensor, positive: Tensor) -> float:
     below, upto = (torch.searchsorted(ordered, sought, right=right) for right in (False, True))
     ranks = (below + upto + 1).double() / 2
     return float((ranks.sum() - number * (number + 1) / 2) / (number * others))
+
+
+def equal_error_rate(scores: Tensor, positive: Tensor) -> float:
+    """Return the rate at which as many negatives are taken for positives as positives are missed.
+
+    It is where the ROC curve meets the line false positive rate = 1 - true positive rate; between two thresholds the
+    curve is straight, as that of scikit-learn's ``roc_curve``. NaN where there is none of either, or a score is NaN.
+
+    Args:
+        scores: [N].
+        positive: bool [N].
+
+    >>> equal_error_rate(torch.tensor([0.1, 0.4, 0.35, 0.8]), torch.tensor([False, False, True, True]))
+    0.5
+    """
+    number, others = int(positive.sum()), int((~positive).sum())
+    if not number or not others or bool(torch.isnan(scores).any()):
+        return math.nan
+    values, counts = (-scores[positive]).unique(return_counts=True)
+    ordered = (-scores[~positive]).sort().values
+    below, upto = (torch.searchsorted(ordered, values, right=right) for right in (False, True))
+    return meeting(*corners(counts, below, upto, others))
+
+
+def corners(counts: Tensor, below: Tensor, upto: Tensor, others: int) -> tuple[Tensor, Tensor]:
+    """Return the corners of a ROC curve, false and true positive rates float64 [2 V + 1], from its start to (1, 1).
+
+    Args:
+        counts: How many positives have each of V distinct distances, the nearest first, int64 [V].
+        below: How many negatives are nearer than that, int64 [V].
+        upto: How many are nearer or as near, int64 [V].
+        others: How many negatives there are.
+    """
+    true = counts.cumsum(0).double() / counts.sum()
+    before = torch.cat([torch.zeros(1, dtype=torch.float64), true[:-1]])
+    one = torch.ones(1, dtype=torch.float64)
+    false_rate = torch.cat([torch.stack([below, upto], 1).flatten().double() / others, one])
+    return false_rate, torch.cat([torch.stack([before, true], 1).flatten(), one])
+
+
+def meeting(false_rate: Tensor, true_rate: Tensor) -> float:
+    """Return the false positive rate at which a ROC curve has as many misses: where the two rates add up to 1."""
+    return float(np.interp(1.0, (false_rate + true_rate).numpy(), false_rate.numpy()))
 
 
 def _agreement(scores: Tensor, target: Tensor) -> tuple[int, int, int, int]:

@@ -1,7 +1,7 @@
-"""How well vectors keep classes together: recall@1, MAP@R, and telling the same class from different ones.
+"""How well vectors keep classes together: recall@k, MAP, MAP@R, and telling the same class from different ones.
 
 All of them set every sample against every other, so that time goes with N²; memory does not, but for the pairs of one
-class in `same_or_different_auc`.
+class in `same_or_different`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from torchwork.metrics import order
+
 Metric = Literal["euclidean", "cosine"]
+RECALL_AT = (1, 5, 10)
 _CHUNK = 512
 
 
@@ -92,22 +95,51 @@ def map_at_r(vectors: Tensor, classes: Tensor, metric: Metric = "euclidean") -> 
     return total / counted
 
 
-def same_or_different_auc(vectors: Tensor, classes: Tensor, metric: Metric = "euclidean") -> float:
-    """Return the ROC AUC of telling by distance, over all pairs of samples, whether two are of one class.
+def ranked(vectors: Tensor, classes: Tensor, metric: Metric = "euclidean") -> dict[str, float]:
+    """Return ``recall_at_1``, ``_5`` and ``_10``, ``map_at_r`` and ``mean_average_precision``, by one sort a sample.
 
-    It is how often a pair of one class is closer than a pair of two classes, ties counting half. NaN where there is no
-    pair of either kind.
+    Recall@k is how often a sample of the same class is among the k nearest others. Average precision of a sample is the
+    mean, over the others of its class, of the precision at their ranks; equally near ones rank in the samples' order.
+    Samples that are the only ones of their class do not count. What is not defined is NaN: all where no others are
+    left, recall@k where there are fewer than k other samples.
     """
-    closer, level, different = 0, 0, 0
-    near = torch.cat([torch.empty(0, dtype=torch.float64), *_upper(vectors, classes, metric, same=True)]).sort().values
-    if not len(near):
-        return math.nan
+    _, place, sizes = torch.unique(classes, return_inverse=True, return_counts=True)
+    others, last = sizes[place] - 1, len(vectors) - 1
+    names = [f"recall_at_{k}" for k in RECALL_AT]
+    counted = int((others > 0).sum())
+    if not counted:
+        return dict.fromkeys((*names, "map_at_r", "mean_average_precision"), math.nan)
+    ranks, totals = torch.arange(1, last + 1), dict.fromkeys((*names, "map_at_r", "mean_average_precision"), 0.0)
+    for rows, found in _distances(vectors, metric):
+        closest = found.argsort(dim=1, stable=True)[:, :last]  # each is infinitely far from itself, and comes last
+        hits = classes[closest] == classes[rows, None]
+        number = others[rows, None]
+        gains = hits.cumsum(1).double() / ranks * hits / number.clamp(min=1)
+        totals["mean_average_precision"] += float(gains.sum())
+        totals["map_at_r"] += float((gains * (ranks <= number)).sum())
+        for k, name in zip(RECALL_AT, names, strict=True):
+            totals[name] += float(hits[:, :k].any(1).sum()) if k <= last else math.nan
+    return {name: total / counted for name, total in totals.items()}
+
+
+def same_or_different(vectors: Tensor, classes: Tensor, metric: Metric = "euclidean") -> tuple[float, float]:
+    """Return ROC AUC and equal error rate of telling by distance, over all pairs, whether two are of one class.
+
+    The area is how often a pair of one class is closer than a pair of two classes, ties counting half. NaN where there
+    is no pair of either kind.
+    """
+    near = torch.cat([torch.empty(0, dtype=torch.float64), *_upper(vectors, classes, metric, same=True)])
+    values, counts = near.unique(return_counts=True)
+    steps = torch.zeros(2, len(values) + 1, dtype=torch.int64)
     for far in _upper(vectors, classes, metric, same=False):
-        below, upto = (torch.searchsorted(near, far, right=right) for right in (False, True))
-        closer += int(below.sum())
-        level += int((upto - below).sum())
-        different += len(far)
-    return (closer + level / 2) / (different * len(near)) if different else math.nan
+        for row, right in enumerate((True, False)):  # nearer than a value; nearer or as near
+            steps[row] += torch.searchsorted(values, far, right=right).bincount(minlength=len(values) + 1)
+    others = int(steps[0].sum())
+    if not len(values) or not others:
+        return math.nan, math.nan
+    below, upto = steps.cumsum(1)[:, :-1]
+    false_rate, true_rate = order.corners(counts, below, upto, others)
+    return float(torch.trapezoid(true_rate, false_rate)), order.meeting(false_rate, true_rate)
 
 
 def _upper(vectors: Tensor, classes: Tensor, metric: Metric, *, same: bool) -> Iterator[Tensor]:

@@ -42,7 +42,7 @@ class Scores(NamedTuple):
         return self.target.ndim == 2
 
 
-def read_scores(path: Path, data: Mapping[str, Any]) -> Scores | None:
+def read_scores(path: Path, data: Mapping[str, Any], columns: Columns | None = None) -> Scores | None:
     """Return the scores of a split of classes or labels; None where there are none.
 
     Up to 20 classes have a column each in the table; of more, the outputs in ``arrays/outputs-<split>.npz`` are turned
@@ -53,6 +53,7 @@ def read_scores(path: Path, data: Mapping[str, Any]) -> Scores | None:
     Args:
         path: A ``predictions-<split>.csv``.
         data: The content of the run's ``data.json``: of it ``task``, ``loss``, ``classes`` and ``target_names``.
+        columns: The table's columns, where they are read already.
 
     Returns:
         The scores, of no samples where the table has no rows. None where the task has no scores of classes (numbers,
@@ -61,9 +62,10 @@ def read_scores(path: Path, data: Mapping[str, Any]) -> Scores | None:
     Raises:
         ValueError: the table is damaged: rows of unequal length, or a score that is no number.
     """
-    if not path.is_file():
-        return None
-    columns = read_columns(path)
+    if columns is None:
+        if not path.is_file():
+            return None
+        columns = read_columns(path)
     task = data.get("task") or ("classification" if data.get("classes") else None)
     if task == "multilabel":
         return _of_labels(path, columns, data)
@@ -100,10 +102,12 @@ def softmax(outputs: NDArray[Any]) -> Floats:
     >>> softmax(np.array([[1000.0, 1000.0]])).tolist()
     [[0.5, 0.5]]
     """
-    with np.errstate(invalid="ignore"):
-        shifted = outputs.astype(np.float64) - outputs.max(1, keepdims=True, initial=-np.inf)
-        powers = np.exp(shifted)
-        return powers / powers.sum(1, keepdims=True)
+    x = outputs.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # in place: ten thousand classes are much memory
+        x -= x.max(1, keepdims=True, initial=-np.inf)
+        np.exp(x, out=x)
+        x /= x.sum(1, keepdims=True)
+    return x
 
 
 def sigmoid(outputs: NDArray[Any]) -> Floats:

@@ -120,7 +120,7 @@ class Embedding:
         if len(vectors) <= _AT_ONCE:
             found["map_at_r"] = retrieval.map_at_r(vectors, classes, self.metric)
             if not self._triplets:
-                found["roc_auc"] = retrieval.same_or_different_auc(vectors, classes, self.metric)
+                found["roc_auc"] = retrieval.same_or_different(vectors, classes, self.metric)[0]
         return found
 
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
