@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from report.made_run import classification
 from torchwork.report import facts, tables
 from torchwork.report.facts import Predictions
+from torchwork.report.figures import figure
 
 
 def _predictions(pairs: list[tuple[str, str]]) -> Predictions:
@@ -21,15 +22,14 @@ def _predictions(pairs: list[tuple[str, str]]) -> Predictions:
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=40))
 def test_class_rows_equal_those_of_scikit_learn(pairs):
     found = _predictions(pairs)
-    rows = tables.class_rows(found, list("abcd"))
-    names = [row.name for row in rows]
+    columns, rows = tables.class_rows(found, list("abcd"))
+    names = [name for name, _ in rows]
+    assert columns == ["precision", "recall", "f1", "support"]
     assert names == sorted({name for pair in pairs for name in pair})
     expected = precision_recall_fscore_support(found.target, found.prediction, labels=names, zero_division=np.nan)
-    for row, precision, recall, f1, support in zip(rows, *expected, strict=True):
-        assert row.support == support
-        assert np.isclose(np.nan if row.precision is None else row.precision, precision, equal_nan=True)
-        assert np.isclose(np.nan if row.recall is None else row.recall, recall, equal_nan=True)
-        assert np.isclose(row.f1, 0 if np.isnan(f1) else f1)
+    for (_, shown), *values in zip(rows, *expected, strict=True):
+        precision, recall, f1, support = (None if np.isnan(value) else float(value) for value in values)
+        assert shown == [figure(precision), figure(recall), figure(f1 or 0.0), f"{support:.0f}"]
 
 
 def test_mistakes_are_ranked_by_how_often_they_were_made():
@@ -55,7 +55,9 @@ def test_metrics_that_one_split_lacks_show_a_dash(tmp_path):
     (directory / "metrics.json").write_text(
         '{"val": {"loss": 0.5}, "test": {"loss": "NaN", "accuracy": 0.75, "f1/a": 1.0}}'
     )
-    assert tables.metrics(facts.read(directory)) == (
-        ["val", "test"],
-        [("loss", ["0.5000", "NaN"]), ("accuracy", ["–", "0.7500"])],
-    )
+    splits, rows = tables.metrics(facts.read(directory), "test")
+    assert splits == ["test", "val"]
+    assert [(name, [value.value for value in values]) for name, values in rows] == [
+        ("loss", ["NaN", "0.5000"]),
+        ("accuracy", ["0.7500", "–"]),
+    ]

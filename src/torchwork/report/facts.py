@@ -117,7 +117,7 @@ def read(directory: Path) -> Facts:
         environment=tried(rundir.ENVIRONMENT, "the environment", _json_mapping, {}),
         data=data,
         model=tried(rundir.MODEL_SUMMARY, "the model's layers", _json_mapping, {}),
-        metrics=tried(rundir.METRICS, "the final numbers: the run did not come to its end", _json_mapping, {}),
+        metrics=tried(rundir.METRICS, "the final numbers: the run did not come to its end", _sections, {}),
         history=tried(rundir.HISTORY, "the curves", _columns, {}),
         predictions={
             split: found

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import errno
-import shlex
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torchwork import durable, rundir
-from torchwork.report import names, summary, tables
+from torchwork.report import names, summary
 from torchwork.report.facts import Facts, read
+from torchwork.report.figures import figure
+from torchwork.report.sections import SECTIONS
 from torchwork.types import Finding, InputError
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
     from markupsafe import Markup
 
     from torchwork.report.drawn.drawing import Drawing
@@ -61,41 +65,65 @@ def _save(drawn: Iterable[Drawing], folder: Path) -> None:
 
 def render(facts: Facts, drawn: Mapping[str, Sequence[Drawing]]) -> str:
     """Return the page as text; ``drawn`` are the plots by section."""
-    from markupsafe import Markup
-
-    page = template("page.html")
-    classified = facts.shown if facts.shown and not facts.shown.names else None
-    class_rows = tables.class_rows(classified, tables.classes(facts, classified)) if classified else []
-    return page.render(
-        css=styles("page.css"),
+    sections, failed = _sections(facts, drawn)
+    script = _text_of("page.js")
+    return template("page.html").render(
+        css=styles("page.css", "report.css"),
+        script=styles("page.js"),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         facts=facts,
+        lacks=[*facts.findings, *failed],
         name=str(facts.config.get("name") or facts.directory.name),
         sentences=summary.sentences(facts),
         headlines=summary.headlines(facts),
-        plots=[plot._replace(element=Markup(plot.element)) for plot in chain.from_iterable(drawn.values())],
-        metrics=tables.metrics(facts),
-        shown=facts.shown,
-        class_rows=class_rows[: tables.MOST_ROWS],
-        class_rows_left_out=max(0, len(class_rows) - tables.MOST_ROWS),
-        confusions=tables.confusions(classified) if classified else [],
-        class_counts=tables.class_counts(facts),
-        task=facts.data.get("task"),
-        most_rows=tables.MOST_ROWS,
-        data_rows=_data_rows(facts),
-        environment_rows=tables.flat(facts.environment),
-        commands=_commands(facts),
+        headline_note=summary.headline_note(facts),
+        in_short=summary.in_short(facts),
+        sections=sections,
     )
+
+
+def _sections(
+    facts: Facts, drawn: Mapping[str, Sequence[Drawing]]
+) -> tuple[list[tuple[str, str, Markup]], list[Finding]]:
+    """Return anchor, heading and text of each section that the run has something for; a finding for one that fails."""
+    from markupsafe import Markup
+
+    shown, failed = [], []
+    marked = {name: [plot._replace(element=Markup(plot.element)) for plot in plots] for name, plots in drawn.items()}
+    for section in SECTIONS:
+        try:
+            content = section.content(facts, marked)
+            if content is not None:
+                text = template(f"templates/{section.name}.html").render(**content)
+                shown.append((section.name, str(content.get("title", section.title)), Markup(text)))
+        except Exception as error:  # whatever a run's files hold, the other sections come out
+            reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            message, fix = f"could not be shown: {reason}", "the report lacks this section"
+            failed.append(Finding("not-shown", "warning", section.title, message, fix))
+    return shown, failed
 
 
 def template(name: str) -> Template:
     """Return a template of this package, which escapes everything that it is given."""
-    from jinja2 import Environment, StrictUndefined
+    return _templates().get_template(name)
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=FunctionLoader(_text_of),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    environment.filters.update(figure=tables.figure, shortened=lambda name: names.label(name, 80))
-    return environment.from_string(_text_of(name))
+    environment.filters.update(
+        figure=figure, shortened=lambda name: names.label(name, 80), words=lambda name: str(name).replace("_", " ")
+    )
+    return environment
 
 
 def styles(*names: str) -> Markup:
@@ -107,52 +135,3 @@ def styles(*names: str) -> Markup:
 
 def _text_of(name: str) -> str:
     return resources.files("torchwork.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _data_rows(facts: Facts) -> list[tuple[str, str]]:
-    data, config = facts.data, facts.config.get("data") or {}
-    rows = [("source", summary.component(config.get("source")))]
-    kinds = {"image": "images", "table": "rows of a table", "array": "arrays", "text": "texts", "audio": "sounds"}
-    rows.append(("inputs", kinds.get(str(data.get("inputs")), "")))
-    rows.append(("shape of one input", " × ".join(map(str, data.get("input_shape") or ()))))
-    if data.get("num_tokens"):
-        cut = f"{data.get('num_texts_cut', 0):,} texts of train cut to {data.get('text_length', 0):,}"
-        rows.append(("tokens", f"{data['num_tokens']:,} different; {cut}"))
-    if data.get("classes"):
-        rows.append(("classes", f"{len(data['classes']):,}"))
-    rows.append(("target", ", ".join(map(str, data.get("target_names") or ()))))
-    rows.append(("number columns", ", ".join(map(str, data.get("numbers") or ()))))
-    rows.append(("category columns", ", ".join(map(str, data.get("categories") or ()))))
-    rows += [(step, " → ".join(_step(item) for item in config.get(step) or ())) for step in ("transform", "augment")]
-    rows.append(("split", str((config.get("split") or {}).get("by") or "")))
-    sizes = data.get("num_samples") or {}
-    total = sum(sizes.values())
-    rows += [(f"{split} samples", f"{size:,} ({size / total:.1%})") for split, size in sizes.items() if total]
-    return [(name, value) for name, value in rows if value]
-
-
-def _step(item: Any) -> str:
-    """Return a component on one line, as a call.
-
-    >>> _step({"name": "Resize", "size": 32})
-    'Resize(size=32)'
-    """
-    if not isinstance(item, dict):
-        return str(item)
-    options = ", ".join(f"{key}={value}" for key, value in item.items() if key != "name" and value is not None)
-    return f"{item.get('name', '')}({options})" if options else str(item.get("name", ""))
-
-
-def _commands(facts: Facts) -> list[tuple[str, str]]:
-    run = shlex.quote(str(facts.directory))
-    files = {"image": "PICTURE.jpg", "table": "ROWS.csv", "text": "TEXTS.txt", "audio": "SOUND.wav"}.get(
-        str(facts.data.get("inputs")), "FILE"
-    )
-    commands = [] if facts.finished else [("Go on with this run", f"torchwork resume {run}")]
-    commands += [
-        ("Train again from the same config", f"torchwork train {shlex.quote(str(facts.directory / rundir.CONFIG))}"),
-        ("Predict", f"torchwork predict {run} {files}"),
-        ("Evaluate again", f"torchwork evaluate {run}"),
-        ("Use it from Python", f"import torchwork; run = torchwork.load({str(facts.directory)!r})"),
-    ]
-    return commands

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from torchwork import rundir
+from torchwork.report import cost
+from torchwork.report.data_facts import aside, component, section
+from torchwork.report.doubt import doubted
 from torchwork.report.facts import Facts
-from torchwork.report.tables import duration, figure
+from torchwork.report.figures import duration, figure, number
 
 _LEADING = (
     *("accuracy", "balanced_accuracy", "f1_macro"),
@@ -19,22 +20,13 @@ _LEADING = (
 
 
 class Headline(NamedTuple):
-    """One number that is shown large, with a word on what it is of."""
+    """One number that is shown large: its 95% interval and its baseline, and a word on it, each empty where not."""
 
     name: str
     value: str
-    note: str
-
-
-def component(value: Any) -> str:
-    """Return the name of a component as it stands in a config.
-
-    >>> component({"name": "Adam", "lr": 0.001}), component("LeNet"), component(None)
-    ('Adam', 'LeNet', '')
-    """
-    if isinstance(value, Mapping):
-        return str(value.get("name", ""))
-    return "" if value is None else str(value)
+    interval: str = ""
+    baseline: str = ""
+    note: str = ""
 
 
 def headline_split(facts: Facts) -> str | None:
@@ -43,30 +35,43 @@ def headline_split(facts: Facts) -> str | None:
 
 
 def headlines(facts: Facts) -> list[Headline]:
-    """Return the numbers at the top: the metrics of the headline split, the model's size and the time."""
-    found = []
+    """Return the numbers at the top: the metrics of the headline split that say most."""
     split = headline_split(facts)
-    if split is not None:
-        size = _size(facts, split)
-        note = f"on {split}, {size:,} samples" if size else f"on {split}"
-        found += [Headline(name.replace("_", " "), figure(value), note) for name, value in _leading(facts, split)]
-    if facts.best_epoch is not None:
-        found.append(Headline("best epoch", str(facts.best_epoch), f"of {_epochs(facts)} run"))
-    if "parameters" in facts.model:
-        trainable = facts.model.get("trainable", facts.model["parameters"])
-        note = "all trainable" if trainable == facts.model["parameters"] else f"{figure(trainable)} trainable"
-        found.append(Headline("parameters", figure(facts.model["parameters"]), note))
-    if "seconds" in facts.history:
-        seconds = float(facts.history["seconds"].sum())
-        found.append(Headline("training time", duration(seconds), _device(facts) + _waited(facts, seconds)))
-    return found
+    if split is None:
+        return []
+    return [Headline(name.replace("_", " "), *doubted(facts, split, name)) for name in _leading(facts, split)]
 
 
-def _waited(facts: Facts, seconds: float) -> str:
-    """Return the share of the time in which training waited for data, where it was measured."""
-    if "waited" not in facts.history or not seconds:
+def headline_note(facts: Facts) -> str:
+    """Return what the headlines are of, in one line: the split, its samples, the intervals and the baseline."""
+    split = headline_split(facts)
+    if split is None:
         return ""
-    return f", {float(facts.history['waited'].sum()) / seconds:.0%} waiting for data"
+    size = _size(facts, split)
+    said = f"On {split}{f', {size:,} samples' if size else ''}."
+    found = headlines(facts)
+    if any(headline.interval for headline in found):
+        said += " Below each value its 95% interval."
+    name = facts.baselines.get(split, {}).get("name")
+    if name and any(headline.baseline for headline in found):
+        said += f" The baseline predicts {name}, whatever the input."
+    return said
+
+
+def in_short(facts: Facts) -> list[Headline]:
+    """Return the few figures of the training itself: the best epoch, the model's size, the time."""
+    found = []
+    if facts.best_epoch is not None:
+        found.append(Headline("best epoch", str(facts.best_epoch), note=f"of {_epochs(facts)} run"))
+    if number(facts.model.get("parameters")) is not None:
+        trainable = facts.model.get("trainable", facts.model["parameters"])
+        note = "all trained" if trainable == facts.model["parameters"] else f"{figure(trainable)} trained"
+        found.append(Headline("parameters", figure(facts.model["parameters"]), note=note))
+    seconds, share = cost.seconds(facts), cost.waited(facts)
+    if seconds is not None:
+        waiting = "" if share is None else f", {share:.0%} waiting for data"
+        found.append(Headline("training time", duration(seconds), note=_device(facts) + waiting))
+    return found
 
 
 def sentences(facts: Facts) -> list[str]:
@@ -76,7 +81,7 @@ def sentences(facts: Facts) -> list[str]:
         said.append(_broke_off(facts))
     split = headline_split(facts)
     if split is not None and facts.metrics[split]:
-        numbers = ", ".join(f"{name.replace('_', ' ')} {figure(value)}" for name, value in _leading(facts, split))
+        numbers = ", ".join(_with_doubt(headline) for headline in headlines(facts))
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
         said.append(f"The weights{chosen} give on {split}: {numbers}.")
     if facts.set_aside:
@@ -86,17 +91,15 @@ def sentences(facts: Facts) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
-def aside(rows: Sequence[Mapping[str, str]]) -> str:
-    """Return how many samples were set aside, for what, and from which splits that came with the data, as a sentence.
+def _with_doubt(headline: Headline) -> str:
+    """Return a number in a sentence.
 
-    >>> aside([{"code": "unreadable", "split": "test"}, {"code": "truncated", "split": ""}])
-    '2 samples were set aside (unreadable 1, truncated 1; 1 of test): set-aside.csv names them.'
+    >>> _with_doubt(Headline("accuracy", "0.989", "0.968 to 0.996", "0.100"))
+    'accuracy 0.989 (0.968 to 0.996; baseline 0.100)'
     """
-    codes = ", ".join(f"{code} {count:,}" for code, count in Counter(row["code"] for row in rows).items())
-    parts = Counter(row["split"] for row in rows if row.get("split"))
-    given = "".join(f"; {count:,} of {part}" for part, count in parts.items())
-    were = "sample was" if len(rows) == 1 else "samples were"
-    return f"{len(rows):,} {were} set aside ({codes}{given}): {rundir.SET_ASIDE} names them."
+    beside = [headline.interval, f"baseline {headline.baseline}" if headline.baseline else ""]
+    said = "; ".join(part for part in beside if part)
+    return f"{headline.name} {headline.value}{f' ({said})' if said else ''}"
 
 
 def looked(times: int) -> str:
@@ -110,7 +113,7 @@ def looked(times: int) -> str:
     return f"Test was looked at {times:,} times: what is chosen by it looks better than it is."
 
 
-def _leading(facts: Facts, split: str) -> list[tuple[str, Any]]:
+def _leading(facts: Facts, split: str) -> list[str]:
     """Return the four metrics of a split that say most, the others only where these are not there.
 
     Metrics of one class or one target, as ``recall/cat``, are none of them.
@@ -118,13 +121,13 @@ def _leading(facts: Facts, split: str) -> list[tuple[str, Any]]:
     metrics = facts.metrics[split]
     names = [name for name in _LEADING if name in metrics]
     names += [name for name in metrics if name not in _LEADING and name != "loss" and "/" not in name]
-    return [(name, metrics[name]) for name in [*names, *(["loss"] if "loss" in metrics else [])][:4]]
+    return [*names, *(["loss"] if "loss" in metrics else [])][:4]
 
 
 def _what(facts: Facts) -> str:
     model = component(facts.config.get("model")) or str(facts.model.get("model", "")) or "A model"
-    source = component(_section(facts.config, "data").get("source"))
-    sizes = {split: _size(facts, split) for split in _section(facts.data, "num_samples")}
+    source = component(section(facts.config, "data").get("source"))
+    sizes = {split: _size(facts, split) for split in section(facts.data, "num_samples")}
     counted = _listed([f"{size:,} {split}" for split, size in sizes.items()])
     kinds = facts.data.get("classes")
     called = "symbols" if facts.data.get("task") == "sequence" else "classes"
@@ -142,7 +145,7 @@ def _how(facts: Facts) -> str:
     listed = optimizers if isinstance(optimizers, list) else [optimizers] if optimizers else []
     if listed:
         parts.append(f"with {_listed([_optimizer(item) for item in listed])}")
-    if _section(facts.config, "schedule"):
+    if section(facts.config, "schedule"):
         parts.append(f"and {component(facts.config['schedule'])}")
     if "seed" in facts.config:
         parts.append(f"from seed {facts.config['seed']}")
@@ -154,18 +157,13 @@ def _optimizer(item: Any) -> str:
 
 
 def _broke_off(facts: Facts) -> str:
-    wanted = _section(facts.config, "train").get("epochs")
+    wanted = section(facts.config, "train").get("epochs")
     of = f" of {wanted}" if wanted else ""
     return f"The run has not come to its end: {_epochs(facts)}{of} epochs are on record."
 
 
 def _listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _section(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = content.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _epochs(facts: Facts) -> int:
@@ -175,7 +173,7 @@ def _epochs(facts: Facts) -> int:
 def _size(facts: Facts, split: str) -> int:
     if split in facts.predictions:
         return len(facts.predictions[split])
-    return int(_section(facts.data, "num_samples").get(split, 0))
+    return int(section(facts.data, "num_samples").get(split, 0))
 
 
 def _device(facts: Facts) -> str:

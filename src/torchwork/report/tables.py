@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from torchwork.report import doubt
+from torchwork.report.data_facts import section, texts
 from torchwork.report.facts import Facts, Predictions
+from torchwork.report.figures import figure, nbytes, number
 
 MOST_ROWS = 200
-_OF_A_CLASS = ("precision/", "recall/", "f1/", "support/")
-
-
-class ClassRow(NamedTuple):
-    """How one class fared. What is divided by nothing is None: the precision of a class that was never predicted."""
-
-    name: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    support: int
+MOST_LAYERS = 1000
+_LAYER_COLUMNS = ("name", "type", "output_shape", "parameters")
 
 
 class Confusion(NamedTuple):
@@ -34,25 +27,27 @@ class Confusion(NamedTuple):
 
 def classes(facts: Facts, predictions: Predictions) -> list[str]:
     """Return the class names in the run's own order, and after them those that only the predictions know."""
-    known = [str(name) for name in facts.data.get("classes") or ()]
+    known = texts(facts.data.get("classes"))
     return list(dict.fromkeys([*known, *sorted({*predictions.target, *predictions.prediction} - set(known))]))
 
 
-def class_rows(predictions: Predictions, names: Sequence[str]) -> list[ClassRow]:
+def class_rows(predictions: Predictions, names: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Return precision, recall, F1 and support of each class that occurs, the classes in the given order.
 
     Precision is the share of right ones among those predicted as the class, recall the share found of those that are
-    of it, and F1 = 2·right / (support + predicted) is their harmonic mean.
+    of it, and F1 = 2·right / (support + predicted) is their harmonic mean. What is divided by nothing is a dash.
     """
     support, predicted = Counter(predictions.target), Counter(predictions.prediction)
     right = Counter(t for t, p in zip(predictions.target, predictions.prediction, strict=True) if t == p)
-    return [
-        ClassRow(
+    return ["precision", "recall", "f1", "support"], [
+        (
             name,
-            right[name] / predicted[name] if predicted[name] else None,
-            right[name] / support[name] if support[name] else None,
-            2 * right[name] / (support[name] + predicted[name]),
-            support[name],
+            [
+                figure(right[name] / predicted[name] if predicted[name] else None),
+                figure(right[name] / support[name] if support[name] else None),
+                figure(2 * right[name] / (support[name] + predicted[name])),
+                figure(support[name]),
+            ],
         )
         for name in names
         if support[name] or predicted[name]
@@ -67,20 +62,55 @@ def confusions(predictions: Predictions, most: int = 10) -> list[Confusion]:
     return [Confusion(target, prediction, n, n / support[target]) for (target, prediction), n in ranked]
 
 
-def metrics(facts: Facts) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Return the splits, and for each metric its name and its value on each split; those of one class stand apart."""
-    splits = list(facts.metrics)
-    names = list(dict.fromkeys(n for split in splits for n in facts.metrics[split] if not n.startswith(_OF_A_CLASS)))
-    return splits, [(name, [figure(facts.metrics[split].get(name)) for split in splits]) for name in names]
+def metrics(facts: Facts, first: str | None) -> tuple[list[str], list[tuple[str, list[doubt.Doubted]]]]:
+    """Return the splits, ``first`` at the front, and for each metric its name and its value on each split.
+
+    Metrics of one class or one target, as ``recall/cat``, stand in `metrics_by_part`.
+    """
+    splits = sorted(facts.metrics, key=lambda split: split != first)
+    known = {n: None for split in splits for n in (*facts.metrics[split], *facts.undefined.get(split, {}))}
+    names = [name for name in known if "/" not in name]
+    return splits, [(name, [doubt.doubted(facts, split, name) for split in splits]) for name in names]
+
+
+def metrics_by_part(facts: Facts, split: str | None) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the names of a split's metrics of one class or one target, and for each such part its values."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in facts.metrics.get(split or "", {}).items():
+        metric, slash, part = name.partition("/")
+        if slash:
+            found.setdefault(part, {})[metric] = figure(value)
+    names = list(dict.fromkeys(metric for values in found.values() for metric in values))
+    return names, [(part, [values.get(name, "–") for name in names]) for part, values in found.items()]
 
 
 def class_counts(facts: Facts) -> tuple[list[str], list[tuple[str, list[int]]]]:
     """Return the splits, and for each class its name and how many samples of it each split holds."""
-    counts = facts.data.get("class_counts") or {}
+    counts = section(facts.data, "class_counts")
     splits = [split for split in counts if isinstance(counts[split], Mapping)]
-    names = [str(name) for name in facts.data.get("classes") or ()]
+    names = texts(facts.data.get("classes")) if splits else []
     names = list(dict.fromkeys([*names, *(name for split in splits for name in counts[split])]))
-    return splits, [(name, [int(counts[split].get(name, 0)) for split in splits]) for name in names] if splits else []
+    return splits, [(name, [int(number(counts[split].get(name)) or 0) for split in splits]) for name in names]
+
+
+def layers(facts: Facts) -> tuple[list[str], list[list[str]]]:
+    """Return the further columns of the layer table, and a row a layer: name, type, output shape, parameters, these."""
+    found = [layer for layer in facts.model.get("layers") or () if isinstance(layer, Mapping)]
+    further = [key for key in dict.fromkeys(key for layer in found for key in layer) if key not in _LAYER_COLUMNS]
+    further = [key for key in further if key != "trainable" and any(number(layer.get(key)) for layer in found)]
+    return further, [[*_layer(layer), *(_amount(key, layer.get(key)) for key in further)] for layer in found]
+
+
+def _layer(layer: Mapping[str, Any]) -> list[str]:
+    shape, parameters = layer.get("output_shape"), layer.get("parameters")
+    said = " × ".join(map(str, shape)) if isinstance(shape, list | tuple) else str(shape or "")
+    frozen = " (frozen)" if parameters and not layer.get("trainable", True) else ""
+    return [str(layer.get("name", "")), str(layer.get("type", "")), said, f"{figure(parameters)}{frozen}"]
+
+
+def _amount(key: str, value: Any) -> str:
+    amount = number(value)
+    return nbytes(amount) if amount is not None and ("bytes" in key or "memory" in key) else figure(value)
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -98,35 +128,3 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif value is not None:
             rows.append((f"{prefix}{key}", str(value)))
     return rows
-
-
-def figure(value: Any) -> str:
-    """Return a number for people: four significant digits, and a dash where there is none.
-
-    What is less than 1 is never rounded to 1.
-
-    >>> figure(0.98148), figure(None), figure(61706), figure("NaN"), figure(2441.2), figure(0.99996)
-    ('0.9815', '–', '61,706', 'NaN', '2441', '0.99996')
-    """
-    if value is None or isinstance(value, str | bool):
-        return "–" if value is None else str(value)
-    if isinstance(value, int) or (math.isfinite(value) and abs(value) >= 10_000 and abs(value) < 1e12):
-        return f"{round(value):,}"
-    if not math.isfinite(value) or not value:
-        return str(value)
-    said = f"{value:#.4g}".removesuffix(".")
-    return f"{value:.9g}" if said == "1.000" and value < 1 else said
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the units that people use.
-
-    >>> duration(4.24), duration(200), duration(7321)
-    ('4.2 s', '3 min 20 s', '2 h 2 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
