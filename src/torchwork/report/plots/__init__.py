@@ -7,19 +7,29 @@ from typing import Any
 
 # No module here may be named as one of these functions: importing it would put the module in the function's place.
 PLOTS = {
+    "activations": "torchwork.report.plots.activity:activations",
     "calibration": "torchwork.report.plots.reliability:calibration",
     "confusion_matrix": "torchwork.report.plots.confusion:confusion_matrix",
+    "contact_sheet": "torchwork.report.plots.samples:contact_sheet",
+    "contributions": "torchwork.report.plots.columns:contributions",
+    "ctc_alignment": "torchwork.report.plots.alignment:ctc_alignment",
     "curves": "torchwork.report.plots.history:curves",
+    "embedding": "torchwork.report.plots.plane:embedding",
     "error_by_length": "torchwork.report.plots.lengths:error_by_length",
     "error_quantiles": "torchwork.report.plots.errors:error_quantiles",
+    "feature_maps": "torchwork.report.plots.channels:feature_maps",
+    "importance": "torchwork.report.plots.columns:importance",
+    "kernels": "torchwork.report.plots.convolutions:kernels",
     "layers": "torchwork.report.plots.by_layer:layers",
     "learning_rate": "torchwork.report.plots.schedule:learning_rate",
+    "maps": "torchwork.report.plots.saliency:maps",
     "precision_recall": "torchwork.report.plots.precision_recall_curve:precision_recall",
     "predicted_against_true": "torchwork.report.plots.residuals:predicted_against_true",
     "roc": "torchwork.report.plots.roc_curve:roc",
     "score_against_true": "torchwork.report.plots.residuals:score_against_true",
     "score_histograms": "torchwork.report.plots.scores:score_histograms",
     "verification": "torchwork.report.plots.same_different:verification",
+    "worst_samples": "torchwork.report.plots.samples:worst_samples",
 }
 
 
