@@ -27,8 +27,7 @@ from torchwork.inspection.samples import contact_sheet
 from torchwork.tasks.supervised import Evaluation
 from torchwork.types import Batch, Step
 
-EVERY = 1.0  # seconds between two looks at the clock that are followed by writing
-_AT_THE_END = 0.1  # the same at the end of an epoch, so that a long evaluation is not taken for the last steps
+_EVERY = 1.0  # seconds between two times of writing
 _PICTURES = 10.0  # seconds between two pictures
 _LOOKING = 30.0  # seconds for which one sign of life of a watcher counts
 _MOST_PICTURES, _MOST_WORST = 32, 12
@@ -60,17 +59,19 @@ class Live:
     def __init__(self, parts: Parts, directory: Path) -> None:
         self._parts, self._directory = parts, directory
         self._process = processes.current()._asdict()
-        self._due = self._told = -math.inf
+        self._due = self._told = self._ended = -math.inf
+        self._evaluation_takes = math.inf if "val" in parts.data.loaders else 0.0
         self._sign: int | None = None
         self._seen = self._drawn = self._listed = -math.inf
         self._batch: Batch | None = None
         self._loader = parts.data.loaders["train"]
+        self._batches = len(self._loader)
         samples = directory / rundir.SAMPLES
         self._last_batch, self._worst = samples / rundir.LAST_BATCH, samples / rundir.WORST
         self.files = (directory / rundir.LIVE, self._last_batch, self._worst)
 
     def __len__(self) -> int:
-        return len(self._loader)
+        return self._batches
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the training batches; the last one is remembered while somebody watches."""
@@ -82,10 +83,11 @@ class Live:
         """Look at the clock, and once a second write where the run stands."""
         now = time.monotonic()
         progress = self._parts.state.progress
-        ended = progress.position == len(self._loader)
-        if now < self._due and not (ended and now - self._told > _AT_THE_END):
+        evaluates = progress.position == self._batches and self._evaluation_takes > _EVERY
+        self._ended = now
+        if now < self._due and not evaluates:
             return
-        self.tell("evaluating" if ended and "val" in self._parts.data.loaders else "training", lr=step.lr)
+        self.tell("evaluating" if evaluates else "training", lr=step.lr)
         self._look(now)
         if self._watched and self._batch is not None and now - self._drawn > _PICTURES:
             self._drawn = now
@@ -94,6 +96,9 @@ class Live:
     def evaluation(self, evaluation: Evaluation) -> None:
         """List the worst samples of an epoch's evaluation, where somebody watches."""
         now = time.monotonic()
+        if self._evaluation_takes > _EVERY:
+            self._due = now  # so that the next step says that this is over
+        self._evaluation_takes = now - self._ended
         self._look(now)
         if self._watched and now - self._listed > _PICTURES:
             self._listed = now
@@ -104,10 +109,10 @@ class Live:
     def tell(self, phase: str, message: str = "", lr: float | None = None) -> None:
         """Write where the run stands; at most once a second from within the loop."""
         self._told = time.monotonic()
-        self._due = self._told + EVERY
+        self._due = self._told + _EVERY
         progress, accumulate = self._parts.state.progress, self._parts.options.accumulate
         seconds = progress.seconds
-        a_batch = self._loader.num_samples / max(1, len(self._loader))
+        a_batch = self._loader.num_samples / max(1, self._batches)
         content = {
             **self._process,
             "stops": threading.current_thread() is threading.main_thread(),
@@ -117,7 +122,7 @@ class Live:
             "epoch": min(progress.epoch + 1, self._parts.options.epochs),
             "epochs": self._parts.options.epochs,
             "step": -(-progress.position // accumulate),
-            "steps": -(-len(self._loader) // accumulate),
+            "steps": -(-self._batches // accumulate),
             "train_loss": progress.loss_sum / progress.loss_weight if progress.loss_weight else None,
             "lr": lr,
             "seconds": seconds,

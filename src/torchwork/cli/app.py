@@ -30,6 +30,9 @@ Overrides = Annotated[
     typer.Argument(metavar="SECTION.KEY=VALUE", help="Changes to the config, as train.epochs=20."),
 ]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run, as runs/digits/1.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Show the run in the browser, at an address that is printed; end it there.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line; errors so on standard error.")]
 
@@ -72,6 +75,7 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", metavar="N", help="Train on all N folds, a run each; give mean and spread.")
     ] = None,
+    watch: Watch = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -87,11 +91,14 @@ def train(
         from torchwork import folds as cross
         from torchwork import run
         from torchwork.cli.results import tell_folds, tell_results
+        from torchwork.cli.watching import watched
         from torchwork.progress.choice import chosen
 
         progress = chosen(shown)
         if folds is not None and fold is None:
-            tell_folds(cross.train_folds(settings, folds, out=out, progress=progress or False), progress)
+            with watched(progress, watch) as told:
+                done = cross.train_folds(settings, folds, out=out, progress=told or False)
+            tell_folds(done, progress)
             return
         if fold is not None:
             said = folds is not None or settings.data.split.folds is not None
@@ -99,7 +106,22 @@ def train(
             if progress is not None:
                 count = settings.data.split.folds
                 progress.message(f"val is fold {fold} of {count}{'' if said else ' (--folds sets how many)'}")
-        tell_results(run.train(settings, out=out, progress=progress or False), progress)
+        with watched(progress, watch) as told:
+            trained = run.train(settings, out=out, progress=told or False)
+        tell_results(trained, progress)
+
+
+@app.command()
+def summary(
+    path: Annotated[Path, typer.Argument(metavar="CONFIG_OR_RUN", help="A config, or the directory of a run.")],
+    overrides: Overrides = None,
+    net: Annotated[bool, typer.Option("--net", help="Print the model as print(net) does, too.")] = False,
+) -> None:
+    """Print a model's layers: shapes, parameters, multiply-adds, memory."""
+    with reporting(None if path.is_dir() else path, overrides or ()):
+        from torchwork.cli.summary import summarise
+
+        summarise(path, overrides or (), net=net)
 
 
 @app.command()
@@ -169,7 +191,7 @@ def inspect(
 
 
 @app.command()
-def resume(run: RunDirectory, quiet: Quiet = False, as_json: Json = False) -> None:
+def resume(run: RunDirectory, watch: Watch = False, quiet: Quiet = False, as_json: Json = False) -> None:
     """Go on with a run that was stopped."""
     from torchwork.cli.progress import showing
 
@@ -179,10 +201,26 @@ def resume(run: RunDirectory, quiet: Quiet = False, as_json: Json = False) -> No
         rundir.existing(run)
         from torchwork import run as runs
         from torchwork.cli.results import tell_results
+        from torchwork.cli.watching import watched
         from torchwork.progress.choice import chosen
 
         progress = chosen(shown)
-        tell_results(runs.resume(run, progress=progress or False), progress)
+        with watched(progress, watch) as told:
+            done = runs.resume(run, progress=told or False)
+        tell_results(done, progress)
+
+
+@app.command("watch")
+def watch_run(
+    run: RunDirectory,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0 takes a free one.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Show a run in the browser while it goes on; end it there."""
+    with reporting():
+        from torchwork.watch.serving import serve
+
+        serve(run, port, open_page=open_page)
 
 
 @app.command()
