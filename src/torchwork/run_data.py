@@ -49,6 +49,12 @@ class Data:
         for loader in self.loaders.values():
             loader.close()
 
+    def train_targets(self) -> np.ndarray:
+        """Return the targets of the training split, [N, ...], before any teacher or mixing changed them."""
+        used = np.sort(np.concatenate(list(self.splits.values())))
+        found: np.ndarray = self.targets[np.searchsorted(used, self.splits["train"])].numpy()
+        return found
+
     def facts(self) -> dict[str, Any]:
         """Return what prediction and the report need to know about the data, as JSON can hold it."""
         schema, target = self.source.schema, self.target
