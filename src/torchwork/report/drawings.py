@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from torchwork.report.drawn import predictions, training
+from torchwork.report.drawn import model, predictions, samples, training
 from torchwork.report.drawn.drawing import Drawing
 from torchwork.report.facts import Facts
 from torchwork.types import Finding
@@ -12,9 +12,20 @@ from torchwork.types import Finding
 # What fails takes the rest of its own function with it, and no other: one function for what stands or falls together.
 KINDS: Mapping[str, tuple[Callable[[Facts], Iterator[Drawing]], ...]] = {
     "predictions": (predictions.drawings,),
-    "samples": (),
+    "samples": (
+        samples.worst_drawings,
+        samples.map_drawings,
+        samples.alignment_drawings,
+        samples.batch_drawings,
+    ),
     "training": (training.drawings,),
-    "model": (),
+    "model": (
+        model.embedding_drawings,
+        model.importance_drawings,
+        model.kernel_drawings,
+        model.feature_map_drawings,
+        model.activation_drawings,
+    ),
 }
 
 

@@ -29,6 +29,7 @@ PLOTS = {
     "score_against_true": "torchwork.report.plots.residuals:score_against_true",
     "score_histograms": "torchwork.report.plots.scores:score_histograms",
     "verification": "torchwork.report.plots.same_different:verification",
+    "word_weights": "torchwork.report.plots.words:word_weights",
     "worst_samples": "torchwork.report.plots.samples:worst_samples",
 }
 

@@ -54,7 +54,7 @@ def activations(layers: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_title(f"outputs{less}")
         if rectified:
             right = (left + first + 0.2) / size[0]
-            other = figure.add_axes((right, box[1], 0.99 - right, box[3]))
+            other = figure.add_axes((right, box[1], 0.965 - right, box[3]))
             _dead(other, dead)
             other.set_ylim(axes.get_ylim())
     return figure

@@ -61,4 +61,4 @@ def _title(name: str, maps: np.ndarray) -> str:
     some = f"{shown} of {channels}" if shown < channels else f"{channels}"
     low, high = _range(maps[:MOST_CHANNELS])
     spread = f"{low:.3g} is black, {high:.3g} white" if high > low else f"all {low:.3g}"
-    return f"{label(name, 28)}: {some} maps of {height}×{width}, {spread}"
+    return f"{label(name, 28)}: {some} maps of {height}×{width}, {spread.replace('-', '−')}"

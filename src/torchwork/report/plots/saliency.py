@@ -16,9 +16,7 @@ _LEFT = 0.85
 _POINTS = 8.0
 
 
-def maps(
-    pictures: Sequence[Any], gradients: Sequence[Any], cams: Sequence[Any] = (), *, labels: Sequence[str] = ()
-) -> Figure:
+def maps(pictures: Any, gradients: Any, cams: Any = (), *, labels: Sequence[str] = ()) -> Figure:
     """Draw samples side by side, and below each its Grad-CAM and its input gradient as heat over the picture.
 
     Args:
