@@ -50,7 +50,7 @@ ALLOWED = {
     "scipy": {"torchwork.data.sound.decode"},
     "soundfile": {"torchwork.data.sound.decode"},
     "pandas": {"torchwork.data", "torchwork.cli.look", "torchwork.cli.look_texts"},
-    "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.cli.look"},
+    "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.report.drawn.samples", "torchwork.cli.look"},
     "simplejpeg": {"torchwork.data"},
     "matplotlib": {"torchwork.report.plots", "torchwork.report.drawn", "torchwork.inspection.lettering"},
     "jinja2": {"torchwork.report.html"},
