@@ -262,15 +262,21 @@ def predict(
 
 
 @app.command()
-def report(run: RunDirectory) -> None:
+def report(
+    run: RunDirectory,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it; else RUN/report.html.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
     """Write a run's report anew."""
     with reporting():
         from torchwork import rundir
 
         rundir.existing(run)
-        from torchwork.report import html
+        from torchwork.cli.pages import write_report
 
-        print(html.write(run))
+        write_report(run, out, show)
 
 
 @app.command("list")

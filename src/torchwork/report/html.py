@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from torchwork.report.drawn.drawing import Drawing
 
 
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+
+
 def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
     """Draw the plots of a run into ``plots/`` and write its ``report.html``. Returns the path of the report.
 
@@ -45,11 +48,13 @@ def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
     facts = replace(facts, findings=[*facts.findings, *failed])
     path = facts.directory / rundir.REPORT if out is None else Path(out)
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
         if out is None:
             _save(chain.from_iterable(drawn.values()), facts.directory / rundir.PLOTS)
         durable.write_file(path, render(facts, drawn))
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        if error.errno not in _NO_PLACE:
             raise
         message = f"cannot be written: {error.strerror}"
         fix = "choose a file in a folder that you can write to with --out"
