@@ -47,7 +47,7 @@ ALLOWED = {
         "torchwork.metrics.classification_report",
         "torchwork.inspection.embedding",
     },
-    "scipy": {"torchwork.data.sound.decode"},
+    "scipy": {"torchwork.data.sound.decode", "torchwork.metrics.chosen"},
     "soundfile": {"torchwork.data.sound.decode"},
     "pandas": {"torchwork.data", "torchwork.cli.look", "torchwork.cli.look_texts"},
     "PIL": {"torchwork.data", "torchwork.inspection", "torchwork.report.drawn.samples", "torchwork.cli.look"},
