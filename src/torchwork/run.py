@@ -17,6 +17,7 @@ from torchwork.data import manifest
 from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
 from torchwork.loaded import Run, load
+from torchwork.metrics import baseline
 from torchwork.models import summary
 from torchwork.progress.choice import chosen
 from torchwork.progress.outlook import Outlook, Progress, told
@@ -151,7 +152,9 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     rundir.write_json(
         directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
     )
-    meaning = {"task": type(parts.task).__name__.lower(), "loss": parts.task.criterion.name}
+    task, loss = type(parts.task).__name__.lower(), parts.task.criterion.name
+    of_train = baseline.of_train(task, loss, parts.data.train_targets(), parts.data.target.classes)
+    meaning = {"task": task, "loss": loss, "train_targets": of_train}
     rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
     (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
     rows = manifest.rows(parts.data.source, parts.data.splits, parts.data.shared.contents)
@@ -161,17 +164,8 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     rundir.write_json(directory / rundir.FINDINGS, [asdict(finding) for finding in dict.fromkeys(parts.findings)])
     first = next(iter(parts.data.loaders["train"].batches(0)))
     inputs = assembly.model_inputs(parts, first)
-    layers = summary.layer_table(parts.model, inputs)
-    trainable = sum(p.numel() for p in parts.model.parameters() if p.requires_grad)
-    rundir.write_json(
-        directory / rundir.MODEL_SUMMARY,
-        {
-            "model": parts.config.model["name"],
-            "layers": layers,
-            "parameters": sum(p.numel() for p in parts.model.parameters()),
-            "trainable": trainable,
-        },
-    )
+    layers = summary.summarise(parts.model, inputs)._asdict()
+    rundir.write_json(directory / rundir.MODEL_SUMMARY, {"model": parts.config.model["name"], **layers})
     contact_sheet(inputs, directory / rundir.SAMPLES / "train-batch.png")
     # the last, as it makes the directory a run: what it finds there, resume may rely on
     durable.write_file(directory / rundir.CONFIG, config.dump(written_out(parts)))
