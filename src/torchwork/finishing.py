@@ -14,10 +14,11 @@ import torch
 
 from torchwork import rundir
 from torchwork.assembly import Parts
+from torchwork.metrics import baseline, chosen, final
 from torchwork.report import html
 from torchwork.run_data import evaluation_loader
 from torchwork.tasks.supervised import Evaluation
-from torchwork.training import checkpoint
+from torchwork.training import checkpoint, weights
 from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.types import RunError
 
@@ -35,7 +36,7 @@ def finish(parts: Parts, directory: Path, command: str) -> None:
         epoch = parts.state.progress.best_epoch
         message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
-    checkpoint.save_weights(parts.model, directory / rundir.MODEL)
+    weights.save_weights(parts.model, directory / rundir.MODEL)
     splits = [name for name in ("val", "test") if name in parts.data.splits]
     evaluate_splits(parts, directory, splits, command, ending=True)
 
@@ -53,10 +54,8 @@ def evaluate_splits(
 
     At the ``ending`` of a run the model is looked into as well.
     """
-    from torchwork.metrics import final  # scikit-learn, which only the end of a run needs
-
     facts = rundir.read_json(directory / rundir.DATA)
-    metrics, times = {}, {}
+    metrics, times, undefined, baselines = {}, {}, {}, {}
     for split in splits:
         if split == "test":
             rundir.note_look(directory, command)
@@ -71,10 +70,16 @@ def evaluate_splits(
         arrays = {"id": evaluation.ids, "output": evaluation.outputs, "target": evaluation.targets}
         numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
         np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
-        metrics[split] = {"loss": evaluation.loss, **final.from_predictions(path, facts)}
+        found = final.of_split(path, facts)
+        metrics[split] = {"loss": evaluation.loss, **found.metrics}
+        undefined[split] = found.undefined
+        baselines[split] = baseline.of_split(path, facts, metrics[split])
     if ending:
         _look_into(parts, directory)
     _add(directory / rundir.TIMES, times)
+    _add(directory / rundir.UNDEFINED, undefined)
+    _add(directory / rundir.BASELINES, {split: found for split, found in baselines.items() if found})
+    rundir.write_json(directory / rundir.CHOSEN, chosen.of_run(directory, facts))
     _add(directory / rundir.METRICS, metrics)  # the last: it tells that the run is complete
     html.write(directory)
     return metrics
