@@ -144,7 +144,7 @@ def load(place: Path, state: State) -> list[Finding]:
     Raises:
         RunError: the checkpoint does not belong to this model.
     """
-    content = json.loads((place / STATE).read_text(encoding="utf-8"))
+    content = json.loads(store.read(place / STATE))
     weights.load_weights(state.model, place / MODEL)
     tensors = weights.read(place / OPTIMIZER)
     findings = optimizer_state.load(state.optimizer, state.model, tensors, content["optimizer"])
@@ -175,5 +175,5 @@ def _readable(directory: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _progress(place: Path) -> dict[str, Any]:
-    content = json.loads((place / STATE).read_text(encoding="utf-8"))
+    content = json.loads(store.read(place / STATE))
     return asdict(Progress(**decode(content["progress"])))

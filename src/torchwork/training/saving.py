@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from torchwork import durable
 from torchwork.training import checkpoint
 from torchwork.training.checkpoint import Snapshot
 from torchwork.training.state import State
@@ -49,6 +50,8 @@ class Saver:
         self._closing = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+        if directory.is_dir():
+            durable.remove_leftovers(directory)
 
     def save(self, state: State, *, needed: bool = True) -> bool:
         """Copy the state and have it written; say whether it was taken.

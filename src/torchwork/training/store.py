@@ -9,6 +9,7 @@ The name begins with a number; the greater is the newer. A directory is never ch
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -54,7 +55,7 @@ def write(place: Path, files: Mapping[str, bytes]) -> None:
     durable.write_directory(place, {**files, MANIFEST: _manifest({n: _digest(c) for n, c in files.items()})})
     wrong = fault(place)
     if wrong is not None:
-        raise OSError(f"{place} was written, but reads back differently: {wrong}")
+        raise OSError(errno.EIO, f"{place} was written, but reads back differently: {wrong}")
 
 
 def fault(place: Path) -> str | None:
@@ -68,7 +69,7 @@ def fault(place: Path) -> str | None:
     try:
         if not stat.S_ISDIR(place.lstat().st_mode):
             return "it is no directory"
-        text = _regular(place / MANIFEST, _LARGEST_MANIFEST)
+        text = read(place / MANIFEST, _LARGEST_MANIFEST)
         listed = json.loads(text)
         _check_format(place, listed)
         names = [str(name) for name in listed["files"]]
@@ -120,7 +121,7 @@ def _digest_of(path: Path) -> tuple[int, str]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path.name} is no regular file")
+            raise OSError(errno.EINVAL, f"{path.name} is no regular file")
         hashed, size = hashlib.sha256(), 0
         while content := file.read(_AT_ONCE):
             hashed.update(content)
@@ -128,9 +129,14 @@ def _digest_of(path: Path) -> tuple[int, str]:
     return size, hashed.hexdigest()
 
 
-def _regular(path: Path, most: int) -> bytes:
+def read(path: Path, most: int = -1) -> bytes:
+    """Read a regular file, or its first bytes; a link, a pipe or a directory is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path.name} is no regular file")
+            raise OSError(errno.EINVAL, f"{path.name} is no regular file")
         return file.read(most)
