@@ -33,6 +33,12 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of a run: what was done, the headline numbers, the main plots."""
+        from torchwork.report import notebook
+
+        return notebook.element(self.path)
+
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
         """The metrics of each evaluated split: ``{"val": {...}, "test": {...}}``."""

@@ -31,16 +31,17 @@ KINDS: Mapping[str, tuple[Callable[[Facts], Iterator[Drawing]], ...]] = {
 
 def draw(facts: Facts) -> tuple[dict[str, list[Drawing]], list[Finding]]:
     """Return the plots of each section, and a finding for each function of `KINDS` that failed."""
-    drawn: dict[str, list[Drawing]] = {section: [] for section in KINDS}
-    failed = []
-    for section, kinds in KINDS.items():
-        for kind in kinds:
-            try:
-                for drawing in kind(facts):
-                    drawn[section].append(drawing)
-            except Exception as error:  # whatever a run holds, its page comes out
-                failed.append(_not_drawn(section, kind, error))
-    return drawn, failed
+    failed: list[Finding] = []
+    return {section: list(one_by_one(facts, section, failed)) for section in KINDS}, failed
+
+
+def one_by_one(facts: Facts, section: str, failed: list[Finding]) -> Iterator[Drawing]:
+    """Yield the plots of a section, each drawn when it is asked for; put what could not be drawn into ``failed``."""
+    for kind in KINDS[section]:
+        try:
+            yield from kind(facts)
+        except Exception as error:  # whatever a run holds, its page comes out
+            failed.append(_not_drawn(section, kind, error))
 
 
 def _not_drawn(section: str, kind: Callable[..., object], error: Exception) -> Finding:
