@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 USUAL_RATIO = 1e-3
 _LINES_UP_TO = 6
-MOST_LAYERS = 60
+_MOST_INCHES = 3.6
 _MEASURES = {"grad_norm": "gradient norm", "update_ratio": "size of update / size of weights"}
 
 
@@ -28,9 +28,9 @@ def layers(rows: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> F
         rows: Of ``layers.csv``, as a list of dicts, a dict of columns or a DataFrame: ``epoch``, ``layer``,
             ``grad_norm`` and ``update_ratio``.
 
-    Up to 6 layers are lines, more are the rows of a map, in the model's order; of more than 60 every n-th is drawn, and
-    the title says so. Scales are logarithmic; what is 0 or no number is left blank. The dashed line is a ratio of
-    1e-3, about which training usually goes well.
+    Up to 6 layers are lines, more are the rows of a map, in the model's order from above, with as many of their names
+    as there is room for. Scales are logarithmic; what is 0 or no number is left blank. The dashed line, on the scale of
+    a map an orange one, is a ratio of 1e-3, about which training usually goes well.
 
     >>> rows = {"epoch": [1, 1, 2, 2], "layer": ["a", "b"] * 2, "grad_norm": [1, 2, 3, 4], "update_ratio": [0.1] * 4}
     >>> [line.get_ydata().tolist() for line in layers(rows).axes[0].lines]
@@ -39,16 +39,8 @@ def layers(rows: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]]) -> F
     epochs, names, values = tabled(rows)
     if not any((grid > 0).any() for grid in values.values()):
         return style.nothing(["There are no gradients and updates by layer to draw: nothing was measured."])
-    note = ""
-    if len(names) > MOST_LAYERS:
-        every = -(-len(names) // MOST_LAYERS)
-        note = f"every {every}th of {len(names):,} layers"
-        names, values = names[::every], {measure: grid[::every] for measure, grid in values.items()}
     with style.applied():
-        figure = _lines(epochs, names, values) if len(names) <= _LINES_UP_TO else _maps(epochs, names, values)
-        if note:
-            figure.axes[0].set_title(f"{figure.axes[0].get_title(loc='left')}, {note}")
-    return figure
+        return _lines(epochs, names, values) if len(names) <= _LINES_UP_TO else _maps(epochs, names, values)
 
 
 def tabled(rows: Any) -> tuple[np.ndarray, list[str], dict[str, np.ndarray]]:
@@ -108,10 +100,12 @@ def _lines(epochs: np.ndarray, names: list[str], values: Mapping[str, np.ndarray
 
 
 def _maps(epochs: np.ndarray, names: list[str], values: Mapping[str, np.ndarray]) -> Figure:
-    points = 7.0 if len(names) <= 30 else 5.5
-    shown = [label(name, 26) for name in names]
+    points, line = 7.0, 7.0 * 1.35 / 72
+    every = -(-len(names) * line // _MOST_INCHES)
+    places = np.arange(0, len(names), int(every))
+    shown = [label(names[place], 26) for place in places]
     left = max(inches(name, points) for name in shown) + 0.15
-    tall = max(1.2, len(names) * points * 1.35 / 72)
+    tall = min(max(1.2, len(names) * line), _MOST_INCHES)
     wide, right = max(style.WIDTH - left - 0.75, 2.0), 0.75
     width, height = left + wide + right, 2 * (tall + 0.4) + 0.4
     figure = Figure(figsize=(width, height))
@@ -120,7 +114,7 @@ def _maps(epochs: np.ndarray, names: list[str], values: Mapping[str, np.ndarray]
         axes = figure.add_axes((left / width, bottom / height, wide / width, tall / height))
         bar = figure.add_axes(((left + wide + 0.08) / width, bottom / height, 0.1 / width, tall / height))
         _map(axes, bar, epochs, grid, mark=USUAL_RATIO if measure == "update_ratio" else None)
-        axes.set_yticks(np.arange(len(names)), shown, fontsize=points)
+        axes.set_yticks(places, shown, fontsize=points)
         style.plain(axes.get_yticklabels())
         axes.set_title(_MEASURES[measure])
         axes.tick_params(length=0, labelbottom=number == 1)
@@ -133,19 +127,19 @@ def _map(axes: Axes, bar: Axes, epochs: np.ndarray, grid: np.ndarray, *, mark: f
     whole = np.full((len(grid), int(epochs[-1] - epochs[0]) + 1), np.nan)
     whole[:, (epochs - epochs[0]).astype(int)] = grid
     found = grid[np.isfinite(grid)]
-    low, high = (found.min(), found.max()) if len(found) else (1.0, 1.0)
-    norm = LogNorm(low / 1.05, high * 1.05)
+    low, high = (found.min() / 1.05, found.max() * 1.05) if len(found) else (0.1, 1.0)
+    norm = LogNorm(low, high)
     extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(grid) - 0.5, -0.5)
     axes.imshow(whole, norm=norm, cmap=style.RAMP, aspect="auto", interpolation="none", extent=extent)
     axes.grid(visible=False)
     style.whole_numbers(axes)
-    ramp = np.geomspace(norm.vmin, norm.vmax, 64)[:, None]
-    bar.pcolormesh([0, 1], np.geomspace(norm.vmin, norm.vmax, 65), ramp, norm=norm, cmap=style.RAMP, rasterized=True)
+    edges = np.geomspace(low, high, 65)
+    bar.pcolormesh([0, 1], edges, edges[1:, None], norm=norm, cmap=style.RAMP, rasterized=True)
     style.logarithmic(bar)
-    bar.set_ylim(norm.vmin, norm.vmax)
+    bar.set_ylim(low, high)
     bar.yaxis.tick_right()
     bar.set_xticks([])
     bar.grid(visible=False)
     bar.tick_params(labelsize=style.FONT_POINTS - 2)
-    if mark is not None and norm.vmin < mark < norm.vmax:
+    if mark is not None and low < mark < high:
         bar.axhline(mark, color=style.VERMILLION, linewidth=1.6)

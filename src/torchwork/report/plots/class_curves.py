@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,13 +19,13 @@ _SIDE, _LINE = 3.7, 0.19  # inches: the panel's side, a line of the legend
 
 
 class Curve(NamedTuple):
-    """A curve with the area under it; ``count`` is what the legend says of how many samples it rests on."""
+    """A curve with the area under it; ``of`` is what the legend says of how many samples it rests on."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
     area: float
-    count: str = ""
+    of: str = ""
 
 
 def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +48,7 @@ def draw(
     classes: Sequence[Curve],
     *,
     axis_names: tuple[str, str],
+    area: str,
     notes: Sequence[str],
     chance: bool = False,
     steps: bool = False,
@@ -58,6 +59,7 @@ def draw(
         averages: Up to two.
         classes: All of them.
         axis_names: Of x and y.
+        area: What the area under these curves is called.
         notes: What the legend says besides.
         chance: Draw the diagonal.
         steps: A y holds from its x down to the next.
@@ -67,26 +69,25 @@ def draw(
     if left_out:
         said.insert(0, f"of {len(classes):,} classes the worst {_WORST} and the best {_BEST} are drawn")
     with style.applied():
-        num_lines = len(averages) + len(shown) + len(said) + chance
+        num_lines = 1 + len(averages) + len(shown) + len(said) + chance
         below = 0.55 + _LINE * num_lines + 0.1
         figure = Figure(figsize=(style.WIDTH, _SIDE + below + 0.1))
         height = figure.get_figheight()
         axes = figure.add_axes((0.62 / style.WIDTH, below / height, _SIDE / style.WIDTH, _SIDE / height))
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=axis_names[0], ylabel=axis_names[1], aspect="equal")
         handles: list[Line2D] = []
-        options = {"drawstyle": "steps-post"} if steps else {}
         if chance:
             handles += axes.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
             handles[0].set_label("0.500  what guessing gives")
         for number, curve in enumerate([*averages, *shown]):
             strong, place = number < len(averages), number if number < len(averages) else number - len(averages)
-            look = (
-                {"color": style.INK, "linewidth": 2.2, "linestyle": ("-", (0, (4, 1.5)))[place], "zorder": 3}
-                if strong
-                else {"color": style.SERIES[place], "linewidth": 1.3}
+            look: dict[str, Any] = {"color": style.SERIES[place], "linewidth": 1.3}
+            if strong:
+                look = {"color": style.INK, "linewidth": 2.2, "linestyle": ("-", (0, (4, 1.5)))[place], "zorder": 3}
+            said_of = f"{curve.area:.3f}  {label(curve.name, 34)}{curve.of}"
+            handles += axes.plot(
+                *thinned(curve.x, curve.y), label=said_of, drawstyle="steps-post" if steps else "default", **look
             )
-            said_of = f"{curve.area:.3f}  {label(curve.name, 34)}{curve.count}"
-            handles += axes.plot(*thinned(curve.x, curve.y), label=said_of, **look, **options)
         handles = [*handles[chance:], *handles[:chance]]
         handles += [Line2D([], [], linestyle="none", label=note) for note in said]
         legend = figure.legend(
@@ -97,6 +98,9 @@ def draw(
             borderaxespad=0,
             labelspacing=0.35,
             handlelength=1.6,
+            title=area,
+            title_fontsize=style.FONT_POINTS - 1,
+            alignment="left",
         )
         style.plain(legend.get_texts())
     return figure

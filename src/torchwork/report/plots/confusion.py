@@ -40,47 +40,70 @@ def counts(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence
     return matrix
 
 
-def confusion_matrix(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any]) -> Figure:
+def confusion_matrix(
+    targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any], *, cluster: bool | None = None
+) -> Figure:
     """Draw counts and, where they fit, the share of its row that each cell holds.
 
     Args:
         targets: The true class of each of N samples.
         predictions: The predicted class of each of N samples.
         classes: The K class names, in the order in which they are drawn; class numbers will do as well.
+        cluster: Put classes that are taken for each other side by side, whatever their order; by default where there
+            are more than 30, which nobody reads one by one.
 
     The colour's strength is the square root of the share of the row, blue where prediction and target agree and
     vermillion where they do not, so that a few mistakes show among many right answers. Up to 12 classes every cell
     says count and share, up to 30 the count, beyond that colour alone. Of more than 100 classes the 100 with the most
-    mistakes are drawn, and the title says so.
+    mistakes are drawn, and the title says so. Clusters are joined by their average share of confusion, with the leaves
+    in the order that puts the most alike side by side (Bar-Joseph and others, 2001, by scipy).
 
     >>> figure = confusion_matrix(["cat", "cat", "dog"], ["cat", "dog", "dog"], ["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['1\\n50%', '1\\n50%', '0', '1\\n100%']
     """
     shown = _shown(targets, predictions, classes)
+    said = [f"the {len(shown)} classes with the most mistakes"] if len(shown) < len(classes) else []
+    if cluster or (cluster is None and len(shown) > _COUNTS_UP_TO):
+        shown = _clustered(shown, _rates(targets, counts(targets, predictions, shown), shown))
+        said.append("classes taken for each other side by side")
     matrix = counts(targets, predictions, shown)
-    of_class = Counter(targets)  # with those predicted as a class that is not drawn
-    totals = np.array([[of_class[name]] for name in shown], np.int64).reshape(-1, 1)
-    rates = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+    rates = _rates(targets, matrix, shown)
     num = max(len(shown), 1)
     points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0
     names = [label(name, 24 if num <= _RATES_UP_TO else 16) for name in shown]
     with style.applied():
-        left_out = len(classes) - len(shown)
         texts = _texts(matrix, rates) if num <= _COUNTS_UP_TO else {}
         widest = max((inches(text.split("\n")[0], points) for text in texts.values()), default=0.0)
         if num <= _RATES_UP_TO:
             widest = max(widest, inches("100%", points))
-        figure, axes = _canvas(names, num, points, cell=widest + 0.03, titled=left_out > 0)
+        figure, axes = _canvas(names, num, points, cell=widest + 0.03, titled=bool(said))
         axes.imshow(_colours(rates), interpolation="none", aspect="equal", extent=(-0.5, num - 0.5, num - 0.5, -0.5))
         _label(axes, names, points)
         for (row, column), text in texts.items():
             rate, count = rates[row, column], matrix[row, column]
             colour = style.WHITE if rate > 0.6 else style.INK if count else style.MUTED
             axes.text(column, row, text, ha="center", va="center", fontsize=points - 0.5, color=colour, linespacing=1.1)
-        if left_out:
-            axes.set_title(f"the {len(shown)} classes with the most mistakes; {left_out} more are not drawn")
+        if said:
+            axes.set_title(", ".join(said))
     return figure
+
+
+def _rates(targets: Sequence[Any], matrix: np.ndarray, shown: Sequence[Any]) -> np.ndarray:
+    of_class = Counter(targets)  # with those predicted as a class that is not drawn
+    totals = np.array([[of_class[name]] for name in shown], np.int64).reshape(-1, 1)
+    return np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+
+
+def _clustered(shown: list[Any], rates: np.ndarray) -> list[Any]:
+    from scipy.cluster import hierarchy
+    from scipy.spatial.distance import squareform
+
+    mistakes = np.where(np.eye(len(rates), dtype=bool), 0, rates + rates.T)
+    if len(shown) < 3 or not mistakes.any():
+        return shown
+    apart = squareform(2 - mistakes, checks=False)
+    return [shown[place] for place in hierarchy.leaves_list(hierarchy.linkage(apart, "average", optimal_ordering=True))]
 
 
 def _shown(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any]) -> list[Any]:

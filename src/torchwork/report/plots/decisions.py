@@ -40,17 +40,18 @@ def decisions(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Decision
     ['1 of 3 samples left out: their scores are not finite']
     """
     score = np.asarray(scores, np.float64)
-    score = np.stack([-score, score], axis=1) if score.ndim == 1 else score
+    score = np.stack([1 - score, score], axis=1) if score.ndim == 1 else score
     num_classes = score.shape[1] if score.ndim == 2 and score.size else len(classes) or 1
     score = score.reshape(-1, num_classes)
     names = [str(name) for name in classes] or [str(place) for place in range(num_classes)]
-    truth = np.asarray(target)
+    truth: np.ndarray = np.asarray(target)
     exclusive = truth.ndim <= 1 or truth.shape[1:] == (1,)
-    present = _of_one(truth.reshape(-1), classes, num_classes) if exclusive else truth > 0
+    present: np.ndarray = _of_one(truth.reshape(-1), classes, num_classes) if exclusive else truth > 0
     if present.shape != score.shape or len(names) != num_classes:
         raise ValueError(f"targets {truth.shape}, scores {np.shape(scores)} and {len(names)} names do not fit together")
     notes = []
-    known, finite = (present.any(1) if exclusive else np.ones(len(present), bool)), np.isfinite(score).all(1)
+    known = np.asarray(present.any(1)) if exclusive else np.ones(len(present), bool)
+    finite = np.asarray(np.isfinite(score).all(1))
     for wrong, why in ((~known, "their class is not known"), (known & ~finite, "their scores are not finite")):
         if wrong.any():
             notes.append(f"{wrong.sum():,} of {len(wrong):,} samples left out: {why}")

@@ -62,7 +62,7 @@ def error_quantiles(target: Any, prediction: Any, *, names: Sequence[str] = ()) 
 def _histogram(axes: Axes, errors: np.ndarray) -> None:
     low, high = errors.min(), errors.max()
     edges = np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, _BINS + 1)
-    axes.hist(errors, edges, color=style.BLUE, edgecolor=style.PAPER, linewidth=0.4)
+    axes.hist(errors, list(edges), color=style.BLUE, edgecolor=style.PAPER, linewidth=0.4)
     axes.axvline(0, color=style.MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
     mean = float(errors.mean())
     axes.axvline(mean, color=style.VERMILLION, linewidth=1.2, label=f"mean {mean:.3g}")

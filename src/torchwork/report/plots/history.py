@@ -27,7 +27,8 @@ def curves(history: Mapping[str, Sequence[float] | np.ndarray], *, best: int | N
             ``val_<metric>``; each a number for every epoch, NaN where there is none. A pandas DataFrame will do.
         best: The epoch whose weights were kept, marked in every panel.
 
-    A loss or learning rate that goes over a factor of 30 gets a logarithmic axis.
+    A loss or learning rate that goes over a factor of 30 gets a logarithmic axis. Of more than 6 metrics the first 6
+    are drawn, in lower panels, and the last line says how many are not.
 
     >>> figure = curves({"epoch": [1, 2], "train_loss": [0.9, 0.4], "val_loss": [0.8, 0.5], "lr": [0.1, 0.01]}, best=2)
     >>> [axes.get_title("left") for axes in figure.axes]
@@ -35,12 +36,16 @@ def curves(history: Mapping[str, Sequence[float] | np.ndarray], *, best: int | N
     """
     columns = {str(name): np.asarray(history[name], np.float64) for name in history}
     epochs = columns.get("epoch", np.arange(1.0, 1 + len(next(iter(columns.values()), ()))))
-    metrics = _metrics(columns)
+    known = _metrics(columns)
+    metrics = known[: _MOST_METRICS + ("loss" in known)]
     rates = "lr" in columns and bool(np.isfinite(columns["lr"]).any())
-    heights = [1.9 if metric == "loss" else 1.5 for metric in metrics] + [1.1] * rates
+    each = 1.5 if len(metrics) <= 3 else 1.2
+    heights = [1.9 if metric == "loss" else each for metric in metrics] + [1.1] * rates
+    if not heights:
+        return style.nothing(["There are no curves to draw: no epoch has a number."])
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, sum(heights or [1.9]) + 0.5), layout="constrained")
-        grid = figure.add_gridspec(len(heights) or 1, 1, height_ratios=heights or None)
+        figure = Figure(figsize=(style.WIDTH, sum(heights) + 0.5), layout="constrained")
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
         panels = [figure.add_subplot(grid[row]) for row in range(len(heights))]
         for metric, axes in zip(metrics, panels, strict=False):  # the learning rate's panel is left
             lines = {part: columns[f"{part}_{metric}"] for part in _PARTS if f"{part}_{metric}" in columns}
@@ -50,22 +55,22 @@ def curves(history: Mapping[str, Sequence[float] | np.ndarray], *, best: int | N
         for axes in panels:
             axes.sharex(panels[-1])
             axes.tick_params(labelbottom=axes is panels[-1])
-        if panels:
-            panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, borderaxespad=0.3)
-            style.whole_numbers(panels[-1])
-            panels[-1].set_xlabel("epoch")
+        panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0, borderaxespad=0.3)
+        style.whole_numbers(panels[-1])
+        left_out = len(known) - len(metrics)
+        panels[-1].set_xlabel(f"epoch ({left_out} more metrics are not drawn)" if left_out else "epoch")
     return figure
 
 
 def _metrics(columns: Mapping[str, np.ndarray]) -> list[str]:
-    """Return what is drawn, the loss first: every column of train or val that holds at least one number."""
+    """Return what there is to draw, the loss first: every column of train or val that holds at least one number."""
     names = {
         metric: None
         for column, values in columns.items()
         for part, _, metric in [column.partition("_")]
         if part in _PARTS and metric and np.isfinite(values).any()
     }
-    return sorted(names, key=lambda metric: metric != "loss")[: 1 + _MOST_METRICS]
+    return sorted(names, key=lambda metric: metric != "loss")
 
 
 def _panel(axes: Axes, metric: str, epochs: np.ndarray, lines: Mapping[str, np.ndarray], best: int | None) -> None:

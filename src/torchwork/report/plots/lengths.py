@@ -23,9 +23,8 @@ def error_by_length(length: Any, error: Any, *, unit: str = "symbols") -> Figure
     Of more than 12 different lengths, neighbouring ones are put together, so that the groups are about equally large.
     Samples whose error is not finite are left out, and the title says how many.
 
-    >>> axes = error_by_length([3, 3, 5], [0.0, 1.0, 0.2]).axes[0]
-    >>> [bar.get_height() for bar in axes.patches], [text.get_text() for text in axes.get_xticklabels()]
-    ([0.5, 0.2], ['3', '5'])
+    >>> [float(bar.get_height()) for bar in error_by_length([3, 3, 5], [0.0, 1.0, 0.25]).axes[0].patches]
+    [0.5, 0.25]
     """
     lengths, errors = np.asarray(length, np.float64).reshape(-1), np.asarray(error, np.float64).reshape(-1)
     finite = np.isfinite(lengths) & np.isfinite(errors)

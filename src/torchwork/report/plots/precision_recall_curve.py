@@ -39,7 +39,7 @@ def precision_recall(target: Any, scores: Any, classes: Sequence[Any] = ()) -> F
     present, values, names = found.present, found.scores, found.names
     if np.ndim(scores) == 1 and len(names) == 2:
         present, values, names = present[:, 1:], values[:, 1:], names[1:]
-    there = present.any(0) if len(present) else np.zeros(len(names), bool)
+    there = np.asarray(present.any(0)) if len(present) else np.zeros(len(names), bool)
     notes = list(found.notes)
     if len(present) and not there.all():
         notes.append(f"{(~there).sum():,} of {len(there):,} classes left out: no sample is of them")
@@ -59,7 +59,7 @@ def precision_recall(target: Any, scores: Any, classes: Sequence[Any] = ()) -> F
         area = float(average_precision_score(present.ravel(), values.ravel()))
         averages.append(Curve("all decisions together (micro)", recall, precision, area))
     axis_names = "found (recall)", "right among those found (precision)"
-    return class_curves.draw(averages, curves, axis_names=axis_names, notes=notes, steps=True)
+    return class_curves.draw(averages, curves, axis_names=axis_names, area="average precision", notes=notes, steps=True)
 
 
 def macro(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from torchwork.metrics.probabilities import calibration_error
 from torchwork.report.names import label
 from torchwork.report.plots import style
 from torchwork.report.plots.decisions import decisions
@@ -20,7 +21,7 @@ _BARS = 25
 class Bin(NamedTuple):
     """``count`` samples with about the same probability: their mean ``probability`` and the share of ``right`` ones."""
 
-    count: int
+    count: int  # type: ignore[assignment]
     probability: float
     right: float
 
@@ -36,8 +37,9 @@ def calibration(target: Any, scores: Any, classes: Sequence[Any] = (), *, bins: 
 
     Of more than two classes it is the probability of the predicted class, and whether it is the true one; of two
     classes, the probability of the second one, and whether the sample is of it; of labels, all N·K decisions. The bins
-    hold equal counts, as equal widths would leave most of them empty; the bars are Wilson's 95% intervals. The
-    calibration error is Σ count/N · abs(share right − mean probability) over these bins (Naeini and others, 2015).
+    hold equal counts, as equal widths would leave most of them empty; the bars are Wilson's 95% intervals. The title
+    says the calibration error as `torchwork.metrics.probabilities.calibration_error` defines it: of the probability of
+    the predicted class (of each label's), in 15 bins of equal width.
 
     >>> figure = calibration([0, 1] * 20, [0.25] * 40)
     >>> figure.axes[0].containers[0].lines[0].get_xydata().tolist()
@@ -45,33 +47,31 @@ def calibration(target: Any, scores: Any, classes: Sequence[Any] = (), *, bins: 
     """
     found = decisions(target, scores, classes)
     notes = list(found.notes)
-    binary = found.exclusive and len(found.names) == 2
-    if binary:
-        probability, right = found.scores[:, 1], found.present[:, 1]
-        what, share = f"probability of {label(found.names[1])}", f"share of {label(found.names[1])}"
-    elif found.exclusive:
-        best = found.scores.argmax(1) if len(found.scores) else np.zeros(0, np.int64)
-        rows = np.arange(len(best))
-        probability, right = found.scores[rows, best], found.present[rows, best]
-        what, share = "probability of the predicted class", "share that is right"
-    else:
-        probability, right = found.scores.ravel(), found.present.ravel()
-        what, share = "probability of a label", "share that has the label"
-    within = (probability >= 0) & (probability <= 1 + 1e-5)
+    scores, present = found.scores, found.present
+    within = np.asarray(((scores >= 0) & (scores <= 1 + 1e-5)).all(1))
     if not within.all():
-        notes.append(f"{(~within).sum():,} of {len(within):,} left out: not from 0 to 1, so no probabilities")
-    probability, right = np.minimum(probability[within], 1.0), right[within]
-    if not len(probability):
+        notes.append(f"{(~within).sum():,} of {len(within):,} samples left out: not from 0 to 1, so no probabilities")
+    scores, present = np.minimum(scores[within], 1.0), present[within]
+    if not scores.size:
         return style.nothing(["There is no calibration to draw: there are no probabilities.", *notes])
-    drawn = equal_counts(probability, right, bins)
-    return _figure(drawn, probability, what, share, notes)
+    what, share = "probability of a label", "share that has the label"
+    probability, right = scores.ravel(), present.ravel()
+    if found.exclusive:
+        rows, best = np.arange(len(scores)), scores.argmax(1)
+        what, share = "probability of the predicted class", "share that is right"
+        probability, right = scores[rows, best], present[rows, best]
+    error = calibration_error(probability, right)
+    if found.exclusive and len(found.names) == 2:
+        probability, right = scores[:, 1], present[:, 1]
+        what, share = f"probability of {label(found.names[1])}", f"share of {label(found.names[1])}"
+    return _figure(equal_counts(probability, right, bins), error, probability, what, share, notes)
 
 
 def equal_counts(probability: np.ndarray, right: np.ndarray, most: int) -> list[Bin]:
     """Return bins of equal counts, from the lowest probability to the highest; equal ones stay in one bin.
 
-    >>> equal_counts(np.array([0.1, 0.3] * 20), np.array([False, True] * 20), 15)
-    [Bin(count=20, probability=0.1, right=0.0), Bin(count=20, probability=0.3, right=1.0)]
+    >>> equal_counts(np.array([0.25, 0.75] * 20), np.array([False, True] * 20), 15)
+    [Bin(count=20, probability=0.25, right=0.0), Bin(count=20, probability=0.75, right=1.0)]
     """
     num = int(np.clip(len(probability) // _IN_A_BIN, 1, most))
     inner = np.quantile(probability, np.arange(1, num) / num, method="inverted_cdf")
@@ -83,17 +83,7 @@ def equal_counts(probability: np.ndarray, right: np.ndarray, most: int) -> list[
     return found
 
 
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Return Σ count/N · abs(share right − mean probability).
-
-    >>> calibration_error([Bin(20, 0.5, 0.75), Bin(20, 0.9, 0.9)])
-    0.125
-    """
-    total = sum(each.count for each in bins)
-    return sum(each.count / total * abs(each.right - each.probability) for each in bins)
-
-
-def _figure(bins: list[Bin], probability: np.ndarray, what: str, share: str, notes: list[str]) -> Figure:
+def _figure(bins: list[Bin], error: float, probability: np.ndarray, what: str, share: str, notes: list[str]) -> Figure:
     counts, means, rights = (np.array(column) for column in zip(*bins, strict=True))
     with style.applied():
         figure = Figure(figsize=(style.WIDTH, 5.2 + 0.2 * len(notes)), layout="constrained")
@@ -106,9 +96,8 @@ def _figure(bins: list[Bin], probability: np.ndarray, what: str, share: str, not
         )
         above.set(xlim=(-0.01, 1.01), ylim=(-0.02, 1.02))
         style.plain([above.set_ylabel(share), below.set_xlabel(what)])
-        above.legend(loc="upper left")
-        widths = "1 bin" if len(bins) == 1 else f"{len(bins)} bins of equal counts"
-        above.set_title(f"calibration error {calibration_error(bins):.3f} ({widths})")
+        above.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0, borderaxespad=0.3)
+        above.set_title(f"calibration error {error:.3f}", pad=22)
         below.hist(probability, np.linspace(0, 1, _BARS + 1), color=style.BLUE, edgecolor=style.PAPER, linewidth=0.4)
         below.set_ylabel("samples")
         style.counted(below)

@@ -30,7 +30,7 @@ def roc(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
 
     >>> figure = roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], ["ham", "spam"])
     >>> figure.legends[0].get_texts()[0].get_text()
-    '0.750  spam'
+    '0.750  spam (2 of 4)'
     """
     from sklearn.metrics import auc, roc_curve
 
@@ -38,7 +38,7 @@ def roc(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
     present, values, names = found.present, found.scores, found.names
     if found.exclusive and len(names) == 2:
         present, values, names = present[:, 1:], values[:, 1:], names[1:]
-    mixed = present.any(0) & ~present.all(0) if len(present) else np.zeros(len(names), bool)
+    mixed = np.asarray(present.any(0) & ~present.all(0)) if len(present) else np.zeros(len(names), bool)
     notes = list(found.notes)
     if len(present) and not mixed.all():
         notes.append(f"{(~mixed).sum():,} of {len(mixed):,} classes left out: no sample or every one is of them")
@@ -47,7 +47,9 @@ def roc(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
     curves = []
     for place in np.flatnonzero(mixed):
         x, y, _ = roc_curve(present[:, place], values[:, place])
-        curves.append(Curve(names[place], x, y, float(auc(x, y)), _count(present[:, place], len(names))))
+        curves.append(
+            Curve(names[place], x, y, float(auc(x, y)), f" ({present[:, place].sum():,} of {len(present):,})")
+        )
     averages = []
     if len(curves) > 1:
         x, y = macro(curves)
@@ -55,7 +57,8 @@ def roc(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
         x, y, _ = roc_curve(present.ravel(), values.ravel())
         averages.append(Curve("all decisions together (micro)", x, y, float(auc(x, y))))
     axis_names = "false alarms (share of the others)", "found (share of the class)"
-    return class_curves.draw(averages, curves, axis_names=axis_names, notes=notes, chance=True)
+    area = "area under the curve"
+    return class_curves.draw(averages, curves, axis_names=axis_names, area=area, notes=notes, chance=True)
 
 
 def macro(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +75,3 @@ def macro(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:
         before += np.interp(-grid, -curve.x[::-1], curve.y[::-1])
         after += np.interp(grid, curve.x, curve.y)
     return np.repeat(grid, 2), np.stack([before, after], axis=1).ravel() / len(curves)
-
-
-def _count(present: np.ndarray, num_names: int) -> str:
-    return f" ({present.sum():,} of {len(present):,})" if num_names > 1 else ""

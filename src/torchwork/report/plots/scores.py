@@ -15,13 +15,16 @@ from torchwork.report.plots.decisions import decisions
 _BINS = 40
 
 
-def score_histograms(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
+def score_histograms(
+    target: Any, scores: Any, classes: Sequence[Any] = (), *, threshold: float | None = None
+) -> Figure:
     """Draw how the scores are spread, in a panel for each group, as the groups differ much in size.
 
     Args:
         target: The class of each of N samples, by name or place; or [N, K] of 0 and 1 where a sample may have several.
         scores: [N, K]; or [N], of the second of two classes.
         classes: The K names.
+        threshold: Of two classes: from which score on a sample is taken for the second; marked by a line.
 
     Of two classes: the score of the second one, in a panel for the samples of each. Of more classes: the score of the
     true class, of right and of wrong predictions; and of the wrong ones also the score of the class that was predicted.
@@ -40,7 +43,7 @@ def score_histograms(target: Any, scores: Any, classes: Sequence[Any] = ()) -> F
     if len(found.names) == 2:
         groups = {f"of {label(name)}": found.scores[found.present[:, k], 1] for k, name in enumerate(found.names)}
         if len(groups) == 2:
-            return _panels(groups, f"score of {label(found.names[1])}", found.notes)
+            return _panels(groups, f"score of {label(found.names[1])}", found.notes, threshold)
     rows, best = np.arange(len(found.scores)), found.scores.argmax(1)
     right = found.present[rows, best]
     of_true, of_best = found.scores[rows, found.present.argmax(1)], found.scores[rows, best]
@@ -52,7 +55,9 @@ def score_histograms(target: Any, scores: Any, classes: Sequence[Any] = ()) -> F
     return _panels(groups, "score", found.notes)
 
 
-def _panels(groups: Mapping[str, np.ndarray], what: str, notes: Sequence[str]) -> Figure:
+def _panels(
+    groups: Mapping[str, np.ndarray], what: str, notes: Sequence[str], threshold: float | None = None
+) -> Figure:
     values = np.concatenate(list(groups.values()))
     low, high = float(values.min()), float(values.max())
     edges = np.linspace(0, 1, _BINS + 1) if low >= 0 and high <= 1 else _edges(low, high)
@@ -63,6 +68,8 @@ def _panels(groups: Mapping[str, np.ndarray], what: str, notes: Sequence[str]) -
             axes.hist(held, edges, color=colour, edgecolor=style.PAPER, linewidth=0.4)
             style.plain([axes.set_title(f"{len(held):,} {name}")])
             style.counted(axes)
+            if threshold is not None:
+                axes.axvline(threshold, color=style.INK, linewidth=0.9, linestyle=(0, (4, 3)))
         style.plain([panels[-1].set_xlabel(what)])
         if notes:
             style.plain([figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)])

@@ -29,7 +29,7 @@ ORANGE = "#e69f00"
 SKY = "#56b4e9"
 PURPLE = "#cc79a7"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-RAMP = "cividis"  # rising in lightness, alike to colour-blind eyes, readable on white and on black
+RAMP = "viridis"  # rises in lightness to every eye, on white and on black
 
 WIDTH = 4.8  # inches: two stand side by side on a desktop, and the text is still readable on a phone
 FONT_POINTS = 9.0
