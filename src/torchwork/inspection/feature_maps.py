@@ -31,6 +31,7 @@ def feature_maps(subject: Subject) -> dict[str, Any]:
     found = [call for call in subject.calls if is_convolution(call.module) and call.shape and len(call.shape) == 4]
     if not found:
         raise UnavailableError("the model has no convolution over two axes")
+    found = [call for call in found if call.shape and call.shape[2] * call.shape[3] > 1] or found
     judged = subject.judged
     place = int(judged.best(1)[0])
     inputs = subject.batch(judged.ids[[place]]).inputs

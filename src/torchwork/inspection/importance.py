@@ -36,6 +36,8 @@ def importance(subject: Subject) -> dict[str, Any]:
     """
     if getattr(subject.task, "companions", None) is not None:
         raise UnavailableError("the loss is that of pairs, no single rows")
+    if subject.source.schema.inputs not in ("table", "array"):
+        raise UnavailableError("the samples are no rows of columns")
     split = next((split for split in ("val", "test") if split in subject.splits), None)
     if split is None or not len(subject.splits[split]):
         raise UnavailableError("there is neither val nor test")

@@ -18,7 +18,7 @@ from torchwork.tasks import explained
 
 _EACH = 3  # of the most wrong, and of those that came out best
 LONGEST = 128  # pixels of a map's longer side
-_MOST_TOKENS = 60
+_MOST_TOKENS = 50
 
 
 def maps(subject: Subject) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def with_words(way: Texts, tokens: Tensor, weights: Tensor) -> list[list[Any]]:
         if not number:
             continue
         if number < FIRST:
-            word = "�"
+            word = "(unknown)"
         elif step.unit == "bytes":
             word = bytes([number - FIRST]).decode("latin-1")
         else:

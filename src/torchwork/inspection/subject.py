@@ -22,8 +22,8 @@ from torchwork.inspection.judged import Judged, judged
 from torchwork.tasks.explained import explained
 from torchwork.types import Batch, Source
 
-# About what one core multiplies in two seconds; a part takes fewer samples of a model that needs more.
-_BUDGET = 20_000_000_000
+# About what one core multiplies in a second; a part takes fewer samples of a model that needs more.
+_BUDGET = 10_000_000_000
 
 
 @dataclass

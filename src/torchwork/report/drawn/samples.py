@@ -46,7 +46,7 @@ def worst_drawings(facts: Facts) -> Iterator[Drawing]:
                 ["\n".join(_lines(sample)) for sample in samples],
             )
             drawing = saved(facts, kind, title, caption, figure)
-            yield drawing._replace(element=_grid(samples, pictures), wide=True)
+            yield drawing._replace(element=_grid(samples, pictures, bool(found.get("is_class"))), wide=True)
 
 
 def map_drawings(facts: Facts) -> Iterator[Drawing]:
@@ -69,11 +69,12 @@ def map_drawings(facts: Facts) -> Iterator[Drawing]:
     labels = ["\n".join([f"id {sample['id']}", *inspected.said(sample)]) for sample in found["samples"]]
     figure = maps(given["picture"], given["gradient"], given.get("cam", ()), labels=labels)
     cam = (
-        f"Grad-CAM (Selvaraju et al., 2017) shows where the maps of {found['layer']} speak for {found['score']}; "
+        f"Grad-CAM (Selvaraju et al., 2017) shows where the maps of {found['layer']} speak for it; "
         if "cam" in given
         else f"There is no Grad-CAM: {found.get('no_cam')}. "
     )
-    caption = f"{whose}. {cam}{'t' if 'cam' in given else 'T'}he gradient shows which pixels would move it most."
+    where = "the gradient" if "cam" in given else "The gradient"
+    caption = f"{whose}. {cam}{where} shows which pixels would move {found['score']} most."
     yield saved(facts, "maps", "Where predictions come from", caption, figure)
 
 
@@ -142,13 +143,14 @@ def _words(sample: Mapping[str, Any]) -> str:
     return str(sample.get("words") or sample.get("numbers") or sample.get("reason") or "(nothing)")
 
 
-def _grid(samples: Sequence[Mapping[str, Any]], pictures: Sequence[Path | None]) -> str:
+def _grid(samples: Sequence[Mapping[str, Any]], pictures: Sequence[Path | None], is_class: bool) -> str:
     """Return the samples as a list for the page, their pictures inside; everything from the data is escaped."""
     items = []
     for sample, path in zip(samples, pictures, strict=True):
         first, *lines = (escape(label(line, 80)) for line in _lines(sample))
         said = "".join(f"<li>{line}</li>" for line in lines)
-        items.append(f"<li>{_element(sample, path)}<p>{first}</p><ul>{said}</ul></li>")
+        wrong = ' class="wrong"' if is_class and sample.get("target") != sample.get("prediction") else ""
+        items.append(f"<li{wrong}>{_element(sample, path)}<p>{first}</p><ul>{said}</ul></li>")
     return f'<ul class="samples">{"".join(items)}</ul>'
 
 

@@ -28,8 +28,8 @@ def kernels(weight: Any, *, name: str = "", shape: tuple[int, ...] | None = None
     Up to 64 pictures, or 24 outputs by 12 inputs, are drawn, the first; the title says of how many. Weights that are
     not finite are drawn as 0.
 
-    >>> kernels(np.ones((6, 1, 5, 5)), name="conv1").axes[0].get_title("left").split(";")[0]
-    'conv1: 6 kernels of 5×5'
+    >>> kernels(np.ones((6, 1, 5, 5)), name="conv1").axes[0].get_title("left").split("\\n")
+    ['conv1: 6 kernels of 5×5', 'grey is 0, black −1, white 1']
     """
     given = np.asarray(weight, np.float64)
     if given.ndim != 4:
@@ -46,11 +46,11 @@ def kernels(weight: Any, *, name: str = "", shape: tuple[int, ...] | None = None
         sheet = tiles.mosaic([kernel for row in grey.transpose(1, 0, 2, 3) for kernel in row], len(grey))
     with style.applied():
         height = min(style.WIDTH * sheet.shape[0] / sheet.shape[1], 6.0)
-        figure = Figure(figsize=(style.WIDTH, height + 0.55), layout="constrained")
+        figure = Figure(figsize=(style.WIDTH, height + (0.55 if as_pictures else 0.7)), layout="constrained")
         axes = figure.add_subplot()
         tiles.show(axes, sheet)
         said = f"{label(name, 32)}: " if name else ""
-        style.plain([axes.set_title(f"{said}{_count(kept.shape, whole, as_pictures)};\n{_scale(scale)}")])
+        style.plain([axes.set_title(f"{said}{_count(kept.shape, whole, as_pictures)}\n{_scale(scale)}")])
     return figure
 
 
@@ -64,7 +64,7 @@ def _count(shown: tuple[int, ...], whole: tuple[int, ...], as_pictures: bool) ->
     if as_pictures:
         return f"{some} kernels of {height}×{width}"
     others = f"{shown[1]} of {inputs}" if shown[1] < inputs else f"{inputs}"
-    return f"kernels of {height}×{width}, {some} outputs across, {others} inputs down"
+    return f"kernels of {height}×{width}\n{some} outputs across, {others} inputs down"
 
 
 def _scale(scale: float) -> str:

@@ -14,7 +14,7 @@ from torchwork.report.plots import style
 
 _POINTS = 8.5
 _LINE = 0.24  # inches
-_WIDTH = 6.4
+_WIDTH = style.WIDTH
 
 
 def word_weights(texts: Sequence[Sequence[tuple[str, float]]], *, labels: Sequence[str] = ()) -> Figure:
@@ -37,7 +37,7 @@ def word_weights(texts: Sequence[Sequence[tuple[str, float]]], *, labels: Sequen
         top = height - 0.05
         for number, (words, lines) in enumerate(zip(texts, laid, strict=True)):
             if labels:
-                said = figure.text(0.08 / _WIDTH, top / height, label(labels[number], 90), va="top", fontsize=_POINTS)
+                said = figure.text(0.08 / _WIDTH, top / height, label(labels[number], 62), va="top", fontsize=_POINTS)
                 said.set_fontweight("bold")
                 style.plain([said])
                 top -= _LINE
