@@ -46,6 +46,7 @@ def sane(found) -> None:
     json.dumps(found, allow_nan=False)
 
 
+@settings(max_examples=40)
 @given(count=st.integers(1, 80), num_classes=st.integers(2, 7), seed=st.integers(0, 2**32 - 1))
 def test_classification_is_that_of_scikit_learn(tmp_path_factory, count, num_classes, seed):
     draws = np.random.default_rng(seed)
@@ -126,6 +127,7 @@ def test_calibration_error_counts_each_sample_in_one_bin_also_at_the_ends():
     assert probabilities.calibration_error(np.array([0.2, 0.4]), np.array([False, False])) == pytest.approx(0.3)
 
 
+@settings(max_examples=40)
 @given(levels=st.integers(1, 5), count=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
 def test_areas_are_those_of_scikit_learn_with_ties(levels, count, seed):
     draws = np.random.default_rng(seed)
@@ -141,6 +143,7 @@ def test_areas_are_those_of_scikit_learn_with_ties(levels, count, seed):
         assert found[place].tolist() == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
+@settings(max_examples=40)
 @given(count=st.integers(2, 40), columns=st.integers(1, 3), seed=st.integers(0, 2**32 - 1))
 def test_regression_is_that_of_scikit_learn_by_target_and_in_the_mean(tmp_path_factory, count, columns, seed):
     draws = np.random.default_rng(seed)

@@ -172,12 +172,3 @@ def test_sequences(tmp_path, symbols):
     assert found == each_epoch == {"character_error_rate": pytest.approx(1 / 5), "exact_match": pytest.approx(2 / 3)}
     between = "" if symbols[0] == "1" else " "
     assert task.predictions(outputs)[1] == {"prediction": between.join([symbols[1], symbols[2]])}
-
-
-def test_a_direction_is_known_for_every_metric_of_an_epoch():
-    from torchwork.metrics.direction import higher_is_better
-
-    better = ["accuracy", "r2", "roc_auc", "lrap", "kendall_tau", "pairs_in_order", "recall_at_1", "map_at_r"]
-    assert all(higher_is_better(f"val_{name}") for name in [*better, "exact_match", "triplets_in_order"])
-    worse = ["loss", "mae", "rmse", "poisson_deviance", "character_error_rate"]
-    assert not any(higher_is_better(f"val_{name}") for name in worse)

@@ -86,7 +86,8 @@ def of_split(path: Path, data: Mapping[str, Any], metrics: Mapping[str, Any]) ->
         found = _of_numbers(columns, data)
     else:
         found = _of_classes(columns, data)
-    return {"name": found.name, "metrics": {n: v for n, v in found.found.metrics.items() if n in metrics}}
+    kept = {n: v for n, v in found.found.metrics.items() if n in metrics and not n.startswith("support/")}
+    return {"name": found.name, "metrics": kept}
 
 
 def _mode(rows: NDArray[Any]) -> NDArray[Any]:
