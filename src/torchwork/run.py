@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import safetensors.torch
 
 from torchwork import assembly, config, durable, environment, finishing, live, run_split, rundir
 from torchwork.assembly import Parts
-from torchwork.data import manifest
 from torchwork.data.workers import deaths_told
 from torchwork.inspection.samples import contact_sheet
 from torchwork.loaded import Run, load
 from torchwork.metrics import baseline
+from torchwork.logs.logger import Job
+from torchwork.logs.opened import Logs, logging
 from torchwork.models import summary
 from torchwork.progress.choice import chosen
 from torchwork.progress.outlook import Outlook, Progress, told
@@ -126,7 +128,8 @@ def evaluate(
     progress = chosen(progress)
     model = run.model
     with devices.using_threads(run.config.train.threads or 1):
-        parts = assembly.assemble(run_split.as_begun(run.config, run.path), pretrained=False)
+        unlogged = run.config.model_copy(update={"log": []})
+        parts = assembly.assemble(run_split.as_begun(unlogged, run.path), pretrained=False)
         try:
             then = run_split.check_same(parts.data.source, run.path, numbered=bool(parts.data.companions))
             _tell_added(parts, run.path, progress)
@@ -157,8 +160,7 @@ def _write_beginning(parts: Parts, directory: Path) -> None:
     meaning = {"task": task, "loss": loss, "train_targets": of_train}
     rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
     (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
-    rows = manifest.rows(parts.data.source, parts.data.splits, parts.data.shared.contents)
-    rundir.write_csv(directory / rundir.SPLIT, manifest.HEADER, rows)
+    rundir.write_csv(directory / rundir.SPLIT, *parts.data.shared.rows(parts.data.source, parts.data.splits))
     if parts.data.cleaned.set_aside:
         rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason", "split"], _aside_rows(parts))
     rundir.write_json(directory / rundir.FINDINGS, [asdict(finding) for finding in dict.fromkeys(parts.findings)])
@@ -179,13 +181,22 @@ def _aside_rows(parts: Parts) -> list[list[Any]]:
 
 
 def _train_and_finish(parts: Parts, directory: Path, progress: Progress | None, command: str) -> None:
-    with live.telling(parts, directory) as watched:
-        _train(parts, directory, progress, watched)
+    with live.telling(parts, directory) as watched, _logged(parts, directory, progress) as logs:
+        _train(parts, directory, progress, watched, logs)
         watched.tell("finishing")
         finishing.finish(parts, directory, command)
+        logs.end(rundir.read_json(directory / rundir.METRICS))
 
 
-def _train(parts: Parts, directory: Path, progress: Progress | None, watched: live.Live) -> None:
+def _logged(parts: Parts, directory: Path, progress: Progress | None) -> AbstractContextManager[Logs]:
+    """Open what ``log`` names, to go on from the step that the run has come to."""
+    as_kept = config.load(directory / rundir.CONFIG).model_dump()
+    job = Job(directory, parts.config.name, as_kept, parts.state.progress.index)
+    steps = -(-len(parts.data.loaders["train"]) // parts.options.accumulate)
+    return logging(parts.config.log, job, steps, lambda text: _log(directory, text, progress))
+
+
+def _train(parts: Parts, directory: Path, progress: Progress | None, watched: live.Live, logs: Logs) -> None:
     state, loaders = parts.state, parts.data.loaders
     rows = [row for row in rundir.read_history(directory) if row["epoch"] <= state.progress.epoch]
 
@@ -195,11 +206,12 @@ def _train(parts: Parts, directory: Path, progress: Progress | None, watched: li
         _log(directory, "  ".join(f"{name} {_short(value)}" for name, value in row.items()))
         if progress is not None:
             progress.epoch(row)
+        logs.epoch(row)
 
     def save(is_best: bool) -> None:
         checkpoint.save(state, directory / rundir.CHECKPOINTS, monitor=parts.options.monitor)
 
-    watchers = [_layers_watched(parts, directory), watched.step]
+    watchers = [_layers_watched(parts, directory), watched.step, logs.step]
     if progress is not None:
         watchers.append(lambda step: progress.step(step, state.progress.epoch + 1))
     with devices.keeping_generators(parts.device), deaths_told(), listening() as request:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from torchwork import rundir
 from torchwork.config import Config
 from torchwork.config.sections import SplitConfig
-from torchwork.data import leaks, manifest, split
+from torchwork.data import belonging, leaks, manifest, split
 from torchwork.data.fingerprint import fingerprints
 from torchwork.data.official import Official
 from torchwork.data.wording import counted, named
@@ -19,12 +20,21 @@ from torchwork.types import Finding, InputError, Severity, Source
 
 @dataclass(frozen=True)
 class Shared:
-    """Indices by split, the fingerprint of each sample that may be used, the rule, and what there is to say."""
+    """Indices by split, the fingerprint of each sample that may be used, the rule, and what there is to say.
+
+    ``groups``: the group of each sample, where groups stay whole.
+    """
 
     splits: dict[str, np.ndarray]
     contents: dict[int, str]
     by: str
     findings: list[Finding]
+    groups: dict[int, str] | None = None
+
+    def rows(self, source: Source, splits: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
+        """Return header and rows of split.csv."""
+        header = manifest.HEADER if self.groups is None else [*manifest.HEADER, rundir.GROUP]
+        return header, manifest.rows(source, splits, self.contents, self.groups)
 
 
 def share_out(config: Config, source: Source, kept: np.ndarray | None = None) -> Shared:
@@ -58,7 +68,20 @@ def share_out(config: Config, source: Source, kept: np.ndarray | None = None) ->
     if by not in ("given", "manifest") and not (config.data.split.folds or spec["test_groups"] or spec["val_groups"]):
         findings += leaks.uneven(splits, {part: spec[part] for part in split.PARTS}, by)
     _stop(findings)
-    return Shared(splits, keys, by, findings)
+    return Shared(splits, keys, by, findings, _groups(source, spec, ids, by))
+
+
+def _groups(source: Source, spec: dict[str, Any], ids: np.ndarray, by: str) -> dict[int, str] | None:
+    """Return the group of each sample where the split kept groups whole, or that of another run, which it follows."""
+    if by == "manifest":
+        path = Path(spec["file"])
+        then = rundir.read_groups(path)
+        if then is None:
+            return None
+        found = manifest.matched(source, path, "data.split.file")
+        return {place: then[int(row["id"])] for row, place in found if place >= 0}
+    groups = belonging.groups(source, spec, ids, "data.split") if by in ("grouped", "hash") else None
+    return None if groups is None else dict(zip(ids.tolist(), groups.tolist(), strict=True))
 
 
 def _severity(source: Source, by: str) -> Severity:
