@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from torchwork.report.drawn import model, predictions, samples, training
+from torchwork.report.drawn import model, predictions, samples, scores, training
 from torchwork.report.drawn.drawing import Drawing
 from torchwork.report.facts import Facts
 from torchwork.types import Finding
 
 # What fails takes the rest of its own function with it, and no other: one function for what stands or falls together.
 KINDS: Mapping[str, tuple[Callable[[Facts], Iterator[Drawing]], ...]] = {
-    "predictions": (predictions.drawings,),
+    "predictions": (
+        predictions.drawings,
+        scores.rate_drawings,
+        scores.score_drawings,
+        scores.pair_drawings,
+        scores.length_drawings,
+    ),
     "samples": (
         samples.worst_drawings,
         samples.map_drawings,
         samples.alignment_drawings,
         samples.batch_drawings,
     ),
-    "training": (training.drawings,),
+    "training": (training.drawings, training.layer_drawings),
     "model": (
         model.embedding_drawings,
         model.importance_drawings,

@@ -1,4 +1,4 @@
-"""What is drawn of the training: curves over the epochs."""
+"""What is drawn of the training: curves over the epochs, gradients and updates by layer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from torchwork.report.drawn.drawing import Drawing, saved
 from torchwork.report.facts import Facts
+from torchwork.report.plots.by_layer import layers
 from torchwork.report.plots.history import curves
 
 
 def drawings(facts: Facts) -> Iterator[Drawing]:
-    """Yield the plots of the training."""
+    """Yield the curves of the training."""
     if len(facts.history.get("epoch", ())):
         figure = curves(facts.history, best=facts.best_epoch)
         caption = (
@@ -19,3 +20,16 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
             "kept."
         )
         yield saved(facts, "curves", "Training", caption, figure)
+
+
+def layer_drawings(facts: Facts) -> Iterator[Drawing]:
+    """Yield the gradients and updates by layer."""
+    if facts.layers:
+        caption = (
+            "Measured at the last step of each epoch: how strong the gradient of each layer was, after clipping where "
+            "that is on, and how far the step moved the layer's weights, as a share of their own size. Gradients that "
+            "fade towards the first layers, or an update ratio far from the marked 0.001, hint at a learning rate or "
+            "an initialisation to look at: much larger and training shakes, much smaller and the layer hardly learns. "
+            "Frozen layers are not shown; a gap is a step without a gradient."
+        )
+        yield saved(facts, "layers", "Gradients and updates by layer", caption, layers(facts.layers))

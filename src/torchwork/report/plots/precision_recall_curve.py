@@ -10,6 +10,7 @@ import numpy as np
 from torchwork.report.plots import class_curves, style
 from torchwork.report.plots.class_curves import Curve
 from torchwork.report.plots.decisions import decisions
+from torchwork.report.plots.thresholds import average_precision, precision_recall_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +34,6 @@ def precision_recall(target: Any, scores: Any, classes: Sequence[Any] = ()) -> F
     >>> figure.legends[0].get_texts()[0].get_text()
     '0.833  spam (2 of 4)'
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
     found = decisions(target, scores, classes)
     present, values, names = found.present, found.scores, found.names
     if np.ndim(scores) == 1 and len(names) == 2:
@@ -47,16 +46,15 @@ def precision_recall(target: Any, scores: Any, classes: Sequence[Any] = ()) -> F
         return style.nothing(["There is no precision-recall curve: no sample is of any class.", *notes])
     curves = []
     for place in np.flatnonzero(there):
-        precision, recall, _ = precision_recall_curve(present[:, place], values[:, place], drop_intermediate=True)
-        area = float(average_precision_score(present[:, place], values[:, place]))
+        precision, recall = precision_recall_points(present[:, place], values[:, place])
         count = f" ({present[:, place].sum():,} of {len(present):,})"
-        curves.append(Curve(names[place], recall, precision, area, count))
+        curves.append(Curve(names[place], recall, precision, average_precision(precision, recall), count))
     averages = []
     if len(curves) > 1:
         x, y = macro(curves)
         averages = [Curve(f"mean of {len(curves):,} classes (macro)", x, y, float(np.mean([c.area for c in curves])))]
-        precision, recall, _ = precision_recall_curve(present.ravel(), values.ravel(), drop_intermediate=True)
-        area = float(average_precision_score(present.ravel(), values.ravel()))
+        precision, recall = precision_recall_points(present.ravel(), values.ravel())
+        area = average_precision(precision, recall)
         averages.append(Curve("all decisions together (micro)", recall, precision, area))
     axis_names = "found (recall)", "right among those found (precision)"
     return class_curves.draw(averages, curves, axis_names=axis_names, area="average precision", notes=notes, steps=True)

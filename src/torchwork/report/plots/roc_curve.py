@@ -10,6 +10,7 @@ import numpy as np
 from torchwork.report.plots import class_curves, style
 from torchwork.report.plots.class_curves import Curve
 from torchwork.report.plots.decisions import decisions
+from torchwork.report.plots.thresholds import area, roc_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +33,6 @@ def roc(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
     >>> figure.legends[0].get_texts()[0].get_text()
     '0.750  spam (2 of 4)'
     """
-    from sklearn.metrics import auc, roc_curve
-
     found = decisions(target, scores, classes)
     present, values, names = found.present, found.scores, found.names
     if found.exclusive and len(names) == 2:
@@ -46,19 +45,17 @@ def roc(target: Any, scores: Any, classes: Sequence[Any] = ()) -> Figure:
         return style.nothing(["There is no ROC curve: it needs samples of a class and samples of others.", *notes])
     curves = []
     for place in np.flatnonzero(mixed):
-        x, y, _ = roc_curve(present[:, place], values[:, place])
-        curves.append(
-            Curve(names[place], x, y, float(auc(x, y)), f" ({present[:, place].sum():,} of {len(present):,})")
-        )
+        x, y = roc_points(present[:, place], values[:, place])
+        curves.append(Curve(names[place], x, y, area(x, y), f" ({present[:, place].sum():,} of {len(present):,})"))
     averages = []
     if len(curves) > 1:
         x, y = macro(curves)
         averages = [Curve(f"mean of {len(curves):,} classes (macro)", x, y, float(np.mean([c.area for c in curves])))]
-        x, y, _ = roc_curve(present.ravel(), values.ravel())
-        averages.append(Curve("all decisions together (micro)", x, y, float(auc(x, y))))
+        x, y = roc_points(present.ravel(), values.ravel())
+        averages.append(Curve("all decisions together (micro)", x, y, area(x, y)))
     axis_names = "false alarms (share of the others)", "found (share of the class)"
-    area = "area under the curve"
-    return class_curves.draw(averages, curves, axis_names=axis_names, area=area, notes=notes, chance=True)
+    said = "area under the curve"
+    return class_curves.draw(averages, curves, axis_names=axis_names, area=said, notes=notes, chance=True)
 
 
 def macro(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from torchwork.report.plots import style
 from torchwork.report.plots.class_curves import thinned
+from torchwork.report.plots.thresholds import area, roc_points
 
 _BINS = 40
 
@@ -36,9 +37,7 @@ def verification(same: Any, likeness: Any) -> Figure:
     truth, alike = truth[finite], alike[finite]
     if truth.all() or not truth.any():
         return style.nothing(["There is nothing to tell apart: it needs pairs of the same and of different.", *notes])
-    from sklearn.metrics import auc, roc_curve
-
-    x, y, _ = roc_curve(truth, alike)
+    x, y = roc_points(truth, alike)
     rate = equal_error_rate(x, y)
     with style.applied():
         figure = Figure(figsize=(style.WIDTH, 6.6 + 0.2 * len(notes)), layout="constrained")
@@ -60,7 +59,7 @@ def verification(same: Any, likeness: Any) -> Figure:
         below.plot([rate], [1 - rate], "o", color=style.VERMILLION, markersize=6)
         below.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         below.set(xlabel="different, taken for the same", ylabel="same, found")
-        below.set_title(f"equal error rate {rate:.1%}, area {auc(x, y):.3f}")
+        below.set_title(f"equal error rate {rate:.1%}, area {area(x, y):.3f}")
         if notes:
             figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)
     return figure
