@@ -17,6 +17,7 @@ from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.data.audit.quick import quick
 from torchwork.data.augment import build as augment
+from torchwork.logs import opened
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
 from torchwork.optim import build as optimizers
@@ -85,6 +86,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         _check_train(config)
     with collected.stage():
         contracts.check_loss(config.loss)
+    collected.findings += opened.check(config.log)
     with collected.stage():
         augment_steps(config)
     data = task = state = None

@@ -33,6 +33,7 @@ _NOT_THE_USERS = {
     "loss": ("reduction", "reduce", "size_average"),
     "optimizer": ("params", "foreach", "differentiable"),
     "schedule": ("optimizer", "last_epoch", "T_max"),
+    "log": ("job",),
     "task": (
         *("criterion", "classes", "target_names", "labels", "symbols", "companions", "num_outputs"),
         *("mining", "given", "raw"),

@@ -21,6 +21,7 @@ CATALOGS = {
     "task": ("torchwork.tasks", "TASKS"),
     "optimizer": ("torchwork.optim", "OPTIMIZERS"),
     "schedule": ("torchwork.optim", "SCHEDULES"),
+    "log": ("torchwork.logs", "LOGS"),
 }
 
 # The options that hold components themselves: (kind, name, option) -> (kind of the inner ones, one or a list).
@@ -71,6 +72,8 @@ def normalise(tree: dict[str, Any]) -> list[Finding]:
     else:
         _single(tree, "optimizer", "optimizer", "optimizer", findings)
     findings += _groups(tree.get("optimizer"))
+    if "log" in tree:
+        tree["log"] = _many(tree["log"], "log", "log", findings)
     if "init" in tree:
         tree["init"] = _init(tree["init"], findings)
     if isinstance(tree.get("task"), str):

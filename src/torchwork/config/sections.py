@@ -174,6 +174,17 @@ class TrainConfig(_Section):
     monitor: str | None = Field(
         default=None, description="The column of history.csv that decides which epoch is best; null: val_loss."
     )
+    keep_best: Count = Field(default=1, description="How many of the best epochs' checkpoints are kept, beside the last.")
+    checkpoint_every_steps: Count | None = Field(
+        default=None, description="Save after every so many updates, beside each epoch's end; null: not."
+    )
+    checkpoint_every_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Save after so many minutes, beside each epoch's end; null: not."
+    )
+    checkpoint_patience: Count = Field(
+        default=10,
+        description="Stop after so many failures in a row to write a checkpoint; each is followed by a longer pause.",
+    )
     threads: Count | None = Field(
         default=None,
         description="Threads that compute; another number gives other bits. null: as many as there are cores.",
@@ -219,3 +230,8 @@ class Config(_Section):
         json_schema_extra=_kind("schedule"),
     )
     train: TrainConfig = Field(default=TrainConfig(), description="The training itself.")
+    log: list[Component] = Field(
+        default=[],
+        description="Where the run is logged besides its directory: tensorboard, mlflow, wandb.",
+        json_schema_extra=_kind("log", "list"),
+    )
