@@ -19,7 +19,7 @@ function figure(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (value === 0) return "0";
-  if (size >= 1e-3 && size < 1e4) return String(Number(value.toPrecision(4)));
+  if (size >= 1e-4 && size < 1e4) return String(Number(value.toPrecision(4)));
   return size < 1e12 && size >= 1e4 ? Math.round(value).toLocaleString("en") : value.toExponential(2);
 }
 

@@ -107,14 +107,21 @@ function showFigures() {
   });
 }
 
+function titled(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
+}
+
+const EARLIEST = 0.03; // of an epoch: the mean of its very first batches says little
+
 function showCurves() {
   const at = Object.fromEntries(rows.columns.map((name, place) => [name, place]));
   const points = (name) => (name in at ? rows.rows.map((row) => [row[at.epoch], row[at[name]]]) : []);
   const metrics = rows.columns.filter((name) => name.startsWith("val_") && name !== "val_loss");
-  const groups = [["Loss", ["train_loss", "val_loss"]], ...metrics.map((name) => [name.slice(4).replaceAll("_", " "), [name]])];
+  const groups = [["Loss", ["train_loss", "val_loss"]], ...metrics.map((name) => [titled(name.slice(4)), [name]])];
   groups.push(["Learning rate", ["lr"]]);
   const going = state.going_on && state.phase !== "finishing" && state.steps;
-  const now = going && state.epoch > state.done ? state.epoch - 1 + Math.min(1, state.step / state.steps) : null;
+  const share = going ? Math.min(1, state.step / state.steps) : 0;
+  const now = share >= EARLIEST && state.epoch > state.done ? state.epoch - 1 + share : null;
   const ends = rows.rows.length ? rows.rows.at(-1)[at.epoch] : 0;
   for (const [title, names] of groups) {
     const known = names.filter((name) => name in at || (name === "train_loss" && now !== null));
