@@ -13,10 +13,14 @@ from torchwork.types import Finding, InputError, RunError
 
 _MOST_ON_A_TERMINAL = 50
 _MOST_COLUMNS = 8
+_MOST_BARS = 10
+_BAR = 20  # characters of a bar for a score of 1
 
 
-def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
+def predict_files(run: Path, files: Sequence[Path], out: Path, *, explain: bool = False) -> None:
     """Predict the samples in files with a run's model; print them, and write them to ``out``.
+
+    With ``explain`` each prediction is printed with its scores and what was decisive, and drawn beside ``out``.
 
     Images and sounds that cannot be read have no row; they are named at the end, when all others are written.
 
@@ -28,14 +32,19 @@ def predict_files(run: Path, files: Sequence[Path], out: Path) -> None:
     _check_files(files, out)
     from torchwork import run as runs
 
-    rows, lost = _predicted(runs.load(run), _expanded(files))
+    opened, wanted = runs.load(run), _expanded(files)
+    rows, lost = _predicted(opened, wanted)
     header, table = as_table(rows)
+    told = _explained(opened, [file for file in wanted if file not in lost], rows, out) if explain else []
     try:
         rundir.write_csv(out, header, table)
     except OSError as error:
         message = f"cannot write {out}: {error.strerror}"
         raise InputError(Finding("out-unwritable", "error", "--out", message, "choose another file")) from error
-    _print(header, table)
+    if told:
+        print("\n".join(told))
+    else:
+        _print(header, table)
     print(f"\n{len(table):,} prediction{'s' if len(table) != 1 else ''} in {out}", file=sys.stderr)
     if lost:
         said = [f"  {file}: {reason}" for file, reason in lost.items()]
@@ -58,6 +67,32 @@ def _predicted(run: Any, files: Sequence[Path]) -> tuple[list[dict[str, Any]], d
         if not lost or not readable:
             raise
     return run.predict(readable), lost
+
+
+def _explained(run: Any, files: Sequence[Path], rows: Sequence[Mapping[str, Any]], out: Path) -> list[str]:
+    """Explain and draw predictions; return what there is to print of them."""
+    from torchwork.explaining import explain
+
+    lines: list[str] = []
+    for row, why in zip(rows, explain(run, files, rows, out.parent), strict=True):
+        said = {name: value for name, value in _flat(row).items() if name != "name" and not name.startswith("score_")}
+        lines += ["", why.name, *(f"  {name}  {_cell(value)}" for name, value in list(said.items())[:_MOST_COLUMNS])]
+        lines += [f"  {line}" for line in bars(row.get("scores") or {})]
+        lines += [f"  {why.decisive}", f"  drawn in {why.path}"]
+    return lines
+
+
+def bars(scores: Mapping[str, float]) -> list[str]:
+    """Return the greatest ten of several scores as lines with bars, the greatest first; bars are shares of 1.
+
+    >>> bars({"cat": 0.25, "a dog": 0.75})
+    ['a dog  0.7500  ###############', 'cat    0.2500  #####']
+    """
+    best = sorted(scores.items(), key=lambda item: -item[1])[:_MOST_BARS]
+    widest = max((len(str(name)) for name, _ in best), default=0)
+    drawn = [(str(name), value, "#" * round(min(max(value, 0.0), 1.0) * _BAR)) for name, value in best]
+    lines = [f"{name.ljust(widest)}  {value:.4f}  {bar}".rstrip() for name, value, bar in drawn]
+    return lines if len(scores) <= _MOST_BARS else [*lines, f"... and {len(scores) - _MOST_BARS:,} more"]
 
 
 def _check_files(files: Sequence[Path], out: Path) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from torchwork.data.pipelines.texts import Texts
 from torchwork.data.tokens import FIRST
 from torchwork.inspection import thumbnails
-from torchwork.inspection.attribution import grad_cam, input_gradient, token_gradient
+from torchwork.inspection.attribution import Score, grad_cam, input_gradient, token_gradient
 from torchwork.inspection.guard import UnavailableError
 from torchwork.inspection.subject import Subject
 from torchwork.tasks import explained
@@ -44,31 +44,36 @@ def maps(subject: Subject) -> dict[str, Any]:
         for sample, tokens, row in zip(samples, inputs.cpu(), weights, strict=True):
             sample["tokens"] = with_words(subject.pipeline.way, tokens, row)
         return {**about, "samples": samples}
-    arrays, told = pictured(subject, inputs)
+    sounds = subject.source.schema.inputs == "audio"
+    arrays, told = pictured(subject.model, inputs, subject.score, sounds=sounds)
     return {"file": subject.keep("maps", arrays), **about, **told, "samples": samples}
 
 
-def pictured(subject: Subject, inputs: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def pictured(
+    model: nn.Module, inputs: Any, score: Score, *, sounds: bool
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays ``picture``, ``gradient`` and perhaps ``cam`` of samples, and what there is to say of them.
+
+    ``sounds`` are turned over, so that low tones are below.
 
     Raises:
         UnavailableError: the samples are no pictures, or the model cannot be traced back.
     """
     if not isinstance(inputs, Tensor) or inputs.dim() != 4:
         raise UnavailableError("the samples are no pictures")
-    gradient = input_gradient(subject.model, inputs, subject.score).abs().amax(1)
+    gradient = input_gradient(model, inputs, score).abs().amax(1)
     gradient, x = small(gradient[:, None])[:, 0], small(inputs)
-    if subject.source.schema.inputs == "audio":  # low tones below
+    if sounds:
         gradient, x = gradient.flip(1), x.flip(2)
     arrays = {
         "picture": np.stack([thumbnails.pixels(sample) for sample in x]),
         "gradient": gradient.float().cpu().numpy(),
     }
     try:
-        found = grad_cam(subject.model, inputs, subject.score)
+        found = grad_cam(model, inputs, score)
     except UnavailableError as error:
         return arrays, {"no_cam": str(error)}
-    cams = found.values.flip(1) if subject.source.schema.inputs == "audio" else found.values
+    cams = found.values.flip(1) if sounds else found.values
     return arrays | {"cam": cams.float().cpu().numpy()}, {"layer": found.layer}
 
 

@@ -17,6 +17,7 @@ PLOTS = {
     "embedding": "torchwork.report.plots.plane:embedding",
     "error_by_length": "torchwork.report.plots.lengths:error_by_length",
     "error_quantiles": "torchwork.report.plots.errors:error_quantiles",
+    "explanation": "torchwork.report.plots.explained:explanation",
     "feature_maps": "torchwork.report.plots.channels:feature_maps",
     "importance": "torchwork.report.plots.columns:importance",
     "kernels": "torchwork.report.plots.convolutions:kernels",

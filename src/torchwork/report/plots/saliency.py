@@ -34,7 +34,7 @@ def maps(pictures: Any, gradients: Any, cams: Any = (), *, labels: Sequence[str]
     rows = {"picture": shown}
     if len(cams):
         rows["Grad-CAM"] = [tiles.heated(p, np.asarray(cam)) for p, cam in zip(shown, cams, strict=True)]
-    rows["gradient"] = [tiles.heated(p, _without_peaks(g)) for p, g in zip(shown, gradients, strict=True)]
+    rows["gradient"] = [tiles.heated(p, without_peaks(g)) for p, g in zip(shown, gradients, strict=True)]
     count = max(len(shown), 1)
     side = shown[0].shape[0] / shown[0].shape[1] if shown else 1.0
     lines = max((text.count("\n") + 1 for text in labels), default=0)
@@ -64,7 +64,8 @@ def _write(axes: Any, left: float, text: str) -> None:
     style.plain([written])
 
 
-def _without_peaks(gradient: Any) -> np.ndarray:
+def without_peaks(gradient: Any) -> np.ndarray:
+    """Return the absolute gradient, cut at its 99th percentile, so that one pixel does not darken all others."""
     values = np.nan_to_num(np.abs(np.asarray(gradient, np.float64)), posinf=0)
     top = float(np.percentile(values, 99)) if values.size else 0.0
     return np.minimum(values, top) if top > 0 else values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgba
@@ -13,11 +14,13 @@ from torchwork.report.names import inches, label
 from torchwork.report.plots import style
 
 _POINTS = 8.5
-_LINE = 0.24  # inches
+LINE = 0.24  # inches from one line of words to the next
 _WIDTH = style.WIDTH
 
+Lines = list[list[tuple[str, float, float]]]
 
-def word_weights(texts: Sequence[Sequence[tuple[str, float]]], *, labels: Sequence[str] = ()) -> Figure:
+
+def word_weights(texts: Sequence[Sequence[Sequence[Any]]], *, labels: Sequence[str] = ()) -> Figure:
     """Draw the words of texts on colours: blue where a word speaks for the prediction, vermillion where against it.
 
     Args:
@@ -30,39 +33,43 @@ def word_weights(texts: Sequence[Sequence[tuple[str, float]]], *, labels: Sequen
     >>> [text.get_text() for text in figure.texts], [box.get_alpha() for box in figure.artists]
     (['true spam, said spam', 'free', 'today'], [0.75, 0.375])
     """
-    laid = [_lines([label(word, 30) for word, _ in words]) for words in texts]
-    height = 0.1 + sum(_LINE * (len(lines) + bool(labels)) + 0.15 for lines in laid)
+    laid = [lines([word for word, _ in words]) for words in texts]
+    height = 0.1 + sum(LINE * (len(rows) + bool(labels)) + 0.15 for rows in laid)
     with style.applied():
         figure = Figure(figsize=(_WIDTH, height))
         top = height - 0.05
-        for number, (words, lines) in enumerate(zip(texts, laid, strict=True)):
+        for number, (words, rows) in enumerate(zip(texts, laid, strict=True)):
             if labels:
                 said = figure.text(0.08 / _WIDTH, top / height, label(labels[number], 62), va="top", fontsize=_POINTS)
                 said.set_fontweight("bold")
                 style.plain([said])
-                top -= _LINE
-            weights = iter(np.nan_to_num([weight for _, weight in words]).tolist())
-            most = max((abs(weight) for _, weight in words if np.isfinite(weight)), default=0.0) or 1.0
-            for line in lines:
-                for word, left, width in line:
-                    _word(figure, word, (left, top, width, height), next(weights) / most)
-                top -= _LINE
-            top -= 0.15
+                top -= LINE
+            write(figure, words, rows, top)
+            top -= LINE * len(rows) + 0.15
     return figure
 
 
-def _lines(words: Sequence[str]) -> list[list[tuple[str, float, float]]]:
+def write(figure: Figure, words: Sequence[Sequence[Any]], rows: Lines, top: float) -> None:
+    """Write words with their weights into a figure, laid out by `lines`, from ``top`` inches downwards."""
+    weights = iter(np.nan_to_num([weight for _, weight in words]).tolist())
+    most = max((abs(weight) for _, weight in words if np.isfinite(weight)), default=0.0) or 1.0
+    for number, row in enumerate(rows):
+        for word, left, width in row:
+            _word(figure, word, (left, top - LINE * number, width, figure.get_figheight()), next(weights) / most)
+
+
+def lines(words: Sequence[str]) -> Lines:
     """Return the words in lines, each with where it begins and how wide it is, in inches."""
-    lines: list[list[tuple[str, float, float]]] = [[]]
+    found: Lines = [[]]
     left = 0.08
-    for word in words:
+    for word in (label(word, 30) for word in words):
         width = inches(word, _POINTS) + 0.06
-        if lines[-1] and left + width > _WIDTH - 0.05:
-            lines.append([])
+        if found[-1] and left + width > _WIDTH - 0.05:
+            found.append([])
             left = 0.08
-        lines[-1].append((word, left, width))
+        found[-1].append((word, left, width))
         left += width + 0.04
-    return lines
+    return found
 
 
 def _word(figure: Figure, word: str, place: tuple[float, float, float, float], share: float) -> None:
