@@ -18,6 +18,7 @@ FLOORS = {
     6: {
         "assembly",
         "building",
+        "explaining",
         "finishing",
         "live",
         "loaded",

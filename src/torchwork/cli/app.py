@@ -253,12 +253,15 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write them.")] = Path(
         "predictions.csv"
     ),
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say and draw what carries each prediction, beside the file.")
+    ] = False,
 ) -> None:
     """Predict new samples with a run's model."""
     with reporting():
         from torchwork.cli.predictions import predict_files
 
-        predict_files(run, files, out)
+        predict_files(run, files, out, explain=explain)
 
 
 @app.command()
