@@ -70,7 +70,7 @@ def test_report_of_a_classifier_says_what_was_done_and_how_well(tmp_path):
     page = _page(classification(tmp_path / "run", CLASSES))
     assert "LeNet was trained on Digits (160 train, 40 val and 40 test samples of 3 classes)." in page.text
     assert "It ran for 3 epochs with Adam (lr 0.001) from seed 3." in page.text
-    assert "The weights of epoch 2 give on test:" in page.text
+    assert "On test the weights of epoch 2 have accuracy 0.8250." in page.text
     for heading in ("Results", "Predictions", "By class", "Training", "Data and split", "Model", "Environment"):
         assert heading in page.words
     for words in ("Confusion matrix", "猫", "Resize(size=32) → Normalize", "Linear", "8 × 10", "650"):
@@ -85,10 +85,8 @@ def test_report_of_a_regression_draws_predicted_against_true_and_no_classes(tmp_
     assert "Confusion matrix" not in page.words
     assert "By class" not in page.words
     assert "progression" in page.text
-    assert sorted(path.name for path in (directory / "plots").iterdir()) == [
-        "curves.svg",
-        "predicted_against_true-test.svg",
-    ]
+    drawn = {path.name for path in (directory / "plots").iterdir()}
+    assert {"curves.svg", "predicted_against_true-test.svg"} <= drawn
 
 
 def test_report_of_a_ranking_never_puts_scores_and_true_values_on_one_scale(tmp_path):
@@ -97,10 +95,9 @@ def test_report_of_a_ranking_never_puts_scores_and_true_values_on_one_scale(tmp_
     assert "Score against true" in page.words
     assert "Predicted against true" not in page.words
     assert "On the line the prediction is right" not in page.text
-    assert sorted(path.name for path in (directory / "plots").iterdir()) == [
-        "curves.svg",
-        "score_against_true-test.svg",
-    ]
+    drawn = {path.name for path in (directory / "plots").iterdir()}
+    assert {"curves.svg", "score_against_true-test.svg"} <= drawn
+    assert "predicted_against_true-test.svg" not in drawn
     assert "kendall tau" in page.text
 
 

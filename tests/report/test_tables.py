@@ -58,6 +58,6 @@ def test_metrics_that_one_split_lacks_show_a_dash(tmp_path):
     splits, rows = tables.metrics(facts.read(directory), "test")
     assert splits == ["test", "val"]
     assert [(name, [value.value for value in values]) for name, values in rows] == [
-        ("loss", ["NaN", "0.5000"]),
         ("accuracy", ["0.7500", "–"]),
+        ("loss", ["NaN", "0.5000"]),
     ]

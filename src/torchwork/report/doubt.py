@@ -37,11 +37,24 @@ def doubted(facts: Facts, split: str, metric: str) -> Doubted:
 
 
 def _decimals(value: float, width: float) -> int:
-    """Return how many decimals show an interval's width to two digits, and do not round what is less than 1 to 1."""
-    places = min(_MOST_DECIMALS, max(0, 1 - math.floor(math.log10(width))))
+    """Return how many decimals show an interval's width to two digits, and the value to two where one more does it.
+
+    What is less than 1 is never rounded to 1.
+    """
+    of_width = _places(width)
+    places = max(of_width, min(_places(value), of_width + 1) if value else 0)
     while places < _MOST_DECIMALS and round(value, places) in (0, 1) and value not in (0, 1):
         places += 1
     return places
+
+
+def _places(value: float) -> int:
+    """Return how many decimals show a number to two digits.
+
+    >>> _places(0.028), _places(1.5), _places(-250.0)
+    (3, 1, 0)
+    """
+    return min(_MOST_DECIMALS, max(0, 1 - math.floor(math.log10(abs(value)))))
 
 
 def _rounded(value: float, places: int) -> str:
@@ -54,9 +67,9 @@ def _inner(content: Mapping[str, Mapping[str, Any]], split: str) -> Mapping[str,
     return found if isinstance(found, Mapping) else {}
 
 
-def baseline_names(facts: Facts) -> list[tuple[str, str]]:
-    """Return, for each split that has a baseline, what that predicts."""
-    return [(split, str(part["name"])) for split, part in facts.baselines.items() if part.get("name")]
+def baseline_names(facts: Facts) -> list[tuple[str, list[str]]]:
+    """Return what the baselines predict, and the splits that each is of."""
+    return grouped([(str(part["name"]), split) for split, part in facts.baselines.items() if part.get("name")])
 
 
 def methods(facts: Facts, split: str) -> str:

@@ -22,7 +22,6 @@ KINDS: Mapping[str, tuple[Callable[[Facts], Iterator[Drawing]], ...]] = {
         samples.worst_drawings,
         samples.map_drawings,
         samples.alignment_drawings,
-        samples.batch_drawings,
     ),
     "training": (training.drawings, training.layer_drawings),
     "model": (
@@ -32,6 +31,7 @@ KINDS: Mapping[str, tuple[Callable[[Facts], Iterator[Drawing]], ...]] = {
         model.feature_map_drawings,
         model.activation_drawings,
     ),
+    "data": (samples.batch_drawings,),
 }
 
 

@@ -82,6 +82,8 @@ def render(facts: Facts, drawn: Mapping[str, Sequence[Drawing]]) -> str:
         sentences=summary.sentences(facts),
         headlines=summary.headlines(facts),
         headline_note=summary.headline_note(facts),
+        started=summary.started(facts),
+        told=summary.told(facts),
         in_short=summary.in_short(facts),
         sections=sections,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torchwork import rundir
-from torchwork.report import cost, data_facts, doubt, summary, tables
+from torchwork.report import cost, data_facts, doubt, layer_table, summary, tables
 from torchwork.report.facts import SEVERITIES, Facts
 
 if TYPE_CHECKING:
@@ -96,12 +96,13 @@ def data(facts: Facts, drawn: Drawn) -> Content:
 
 def model(facts: Facts, drawn: Drawn) -> Content:
     """Return the layer table, and what was seen of the model."""
-    columns, rows = tables.layers(facts)
+    columns, rows, notes = layer_table.table(facts)
     return {
-        "summary": facts.model,
+        "said": layer_table.said(facts),
         "columns": columns,
-        "rows": rows[: tables.MOST_LAYERS],
-        "left_out": max(0, len(rows) - tables.MOST_LAYERS),
+        "rows": rows[: layer_table.MOST_ROWS],
+        "left_out": max(0, len(rows) - layer_table.MOST_ROWS),
+        "notes": notes,
         "plots": drawn.get("model", ()),
     }
 
@@ -125,7 +126,8 @@ def costs(facts: Facts, drawn: Drawn) -> Content:
 
 def environment(facts: Facts, drawn: Drawn) -> Content:
     """Return where and with what the run was made."""
-    return {"rows": tables.flat(facts.environment)[: tables.MOST_ROWS]}
+    rows = [(name.removeprefix("packages."), value) for name, value in tables.flat(facts.environment)]
+    return {"rows": rows[: tables.MOST_ROWS]}
 
 
 def config(facts: Facts, drawn: Drawn) -> Content:
@@ -165,7 +167,7 @@ SECTIONS = (
     Section("training", "Training", plots_of("training")),
     Section("model", "Model", model),
     Section("data", "Data and split", data),
-    Section("findings", "What the checks found", findings),
+    Section("findings", "Findings", findings),
     Section("cost", "Time and cost", costs),
     Section("environment", "Environment", environment),
     Section("config", "Config", config),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,13 +11,7 @@ from torchwork.report.data_facts import aside, component, section
 from torchwork.report.doubt import doubted
 from torchwork.report.facts import Facts
 from torchwork.report.figures import duration, figure, number
-
-_LEADING = (
-    *("accuracy", "balanced_accuracy", "f1_macro"),
-    *("lrap", "map_at_r", "recall_at_1", "roc_auc"),
-    *("kendall_tau", "character_error_rate", "poisson_deviance"),
-    *("mae", "rmse", "r2"),
-)
+from torchwork.report.tables import LEADING
 
 
 class Headline(NamedTuple):
@@ -48,13 +43,12 @@ def headline_note(facts: Facts) -> str:
     if split is None:
         return ""
     size = _size(facts, split)
-    said = f"On {split}{f', {size:,} samples' if size else ''}."
     found = headlines(facts)
-    if any(headline.interval for headline in found):
-        said += " Below each value its 95% interval."
+    doubt = ", with 95% intervals" if any(headline.interval for headline in found) else ""
+    said = f"On {split}{f', {size:,} samples' if size else ''}{doubt}."
     name = facts.baselines.get(split, {}).get("name")
     if name and any(headline.baseline for headline in found):
-        said += f" The baseline predicts {name}, whatever the input."
+        said += f" The baseline looks at no input. It predicts {name}."
     return said
 
 
@@ -80,10 +74,10 @@ def sentences(facts: Facts) -> list[str]:
     if not facts.finished:
         said.append(_broke_off(facts))
     split = headline_split(facts)
-    if split is not None and facts.metrics[split]:
-        numbers = ", ".join(_with_doubt(headline) for headline in headlines(facts))
+    found = headlines(facts)
+    if found:
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
-        said.append(f"The weights{chosen} give on {split}: {numbers}.")
+        said.append(f"On {split} the weights{chosen} have {_with_doubt(found[0])}.")
     if facts.set_aside:
         said.append(aside(facts.set_aside))
     if facts.looks:
@@ -95,11 +89,11 @@ def _with_doubt(headline: Headline) -> str:
     """Return a number in a sentence.
 
     >>> _with_doubt(Headline("accuracy", "0.989", "0.968 to 0.996", "0.100"))
-    'accuracy 0.989 (0.968 to 0.996; baseline 0.100)'
+    'accuracy 0.989 (0.968 to 0.996), baseline 0.100'
     """
-    beside = [headline.interval, f"baseline {headline.baseline}" if headline.baseline else ""]
-    said = "; ".join(part for part in beside if part)
-    return f"{headline.name} {headline.value}{f' ({said})' if said else ''}"
+    interval = f" ({headline.interval})" if headline.interval else ""
+    baseline = f", baseline {headline.baseline}" if headline.baseline else ""
+    return f"{headline.name} {headline.value}{interval}{baseline}"
 
 
 def looked(times: int) -> str:
@@ -113,14 +107,29 @@ def looked(times: int) -> str:
     return f"Test was looked at {times:,} times: what is chosen by it looks better than it is."
 
 
+def started(facts: Facts) -> str:
+    """Return when the run began, as people write it."""
+    said = str(facts.environment.get("started") or "")
+    return said.replace("T", " ").replace("+00:00", " UTC")
+
+
+def told(facts: Facts) -> str:
+    """Return how many errors and warnings the checks found, as a sentence; empty where there are none."""
+    counts = Counter(found.severity for found in facts.run_findings)
+    parts = [
+        f"{counts[kind]:,} {kind}{'' if counts[kind] == 1 else 's'}" for kind in ("error", "warning") if counts[kind]
+    ]
+    return f"The checks found {_listed(parts)}." if parts else ""
+
+
 def _leading(facts: Facts, split: str) -> list[str]:
     """Return the four metrics of a split that say most, the others only where these are not there.
 
     Metrics of one class or one target, as ``recall/cat``, are none of them.
     """
     metrics = facts.metrics[split]
-    names = [name for name in _LEADING if name in metrics]
-    names += [name for name in metrics if name not in _LEADING and name != "loss" and "/" not in name]
+    names = [name for name in LEADING if name in metrics]
+    names += [name for name in metrics if name not in LEADING and name != "loss" and "/" not in name]
     return [*names, *(["loss"] if "loss" in metrics else [])][:4]
 
 

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 from torchwork.report import doubt
 from torchwork.report.data_facts import section, texts
 from torchwork.report.facts import Facts, Predictions
-from torchwork.report.figures import figure, nbytes, number
+from torchwork.report.figures import figure, number
 
+LEADING = (
+    *("accuracy", "balanced_accuracy", "f1_macro"),
+    *("lrap", "map_at_r", "recall_at_1", "roc_auc"),
+    *("kendall_tau", "character_error_rate", "poisson_deviance"),
+    *("mae", "rmse", "r2"),
+)
 MOST_ROWS = 200
-MOST_LAYERS = 1000
-_LAYER_COLUMNS = ("name", "type", "output_shape", "parameters")
 
 
 class Confusion(NamedTuple):
@@ -69,8 +73,13 @@ def metrics(facts: Facts, first: str | None) -> tuple[list[str], list[tuple[str,
     """
     splits = sorted(facts.metrics, key=lambda split: split != first)
     known = {n: None for split in splits for n in (*facts.metrics[split], *facts.undefined.get(split, {}))}
-    names = [name for name in known if "/" not in name]
+    names = sorted((name for name in known if "/" not in name), key=_rank)
     return splits, [(name, [doubt.doubted(facts, split, name) for split in splits]) for name in names]
+
+
+def _rank(metric: str) -> int:
+    """Return where a metric stands in a list: those that say most at first, the loss at the end."""
+    return LEADING.index(metric) if metric in LEADING else len(LEADING) + (metric == "loss")
 
 
 def metrics_by_part(facts: Facts, split: str | None) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -91,26 +100,6 @@ def class_counts(facts: Facts) -> tuple[list[str], list[tuple[str, list[int]]]]:
     names = texts(facts.data.get("classes")) if splits else []
     names = list(dict.fromkeys([*names, *(name for split in splits for name in counts[split])]))
     return splits, [(name, [int(number(counts[split].get(name)) or 0) for split in splits]) for name in names]
-
-
-def layers(facts: Facts) -> tuple[list[str], list[list[str]]]:
-    """Return the further columns of the layer table, and a row a layer: name, type, output shape, parameters, these."""
-    found = [layer for layer in facts.model.get("layers") or () if isinstance(layer, Mapping)]
-    further = [key for key in dict.fromkeys(key for layer in found for key in layer) if key not in _LAYER_COLUMNS]
-    further = [key for key in further if key != "trainable" and any(number(layer.get(key)) for layer in found)]
-    return further, [[*_layer(layer), *(_amount(key, layer.get(key)) for key in further)] for layer in found]
-
-
-def _layer(layer: Mapping[str, Any]) -> list[str]:
-    shape, parameters = layer.get("output_shape"), layer.get("parameters")
-    said = " × ".join(map(str, shape)) if isinstance(shape, list | tuple) else str(shape or "")
-    frozen = " (frozen)" if parameters and not layer.get("trainable", True) else ""
-    return [str(layer.get("name", "")), str(layer.get("type", "")), said, f"{figure(parameters)}{frozen}"]
-
-
-def _amount(key: str, value: Any) -> str:
-    amount = number(value)
-    return nbytes(amount) if amount is not None and ("bytes" in key or "memory" in key) else figure(value)
 
 
 def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
