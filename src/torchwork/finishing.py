@@ -14,7 +14,7 @@ import torch
 
 from torchwork import rundir
 from torchwork.assembly import Parts
-from torchwork.metrics import baseline, chosen, final
+from torchwork.metrics import baseline, chosen, custom, final
 from torchwork.report import html
 from torchwork.run_data import evaluation_loader
 from torchwork.tasks.supervised import Evaluation
@@ -70,7 +70,7 @@ def evaluate_splits(
         arrays = {"id": evaluation.ids, "output": evaluation.outputs, "target": evaluation.targets}
         numbers: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
         np.savez(directory / rundir.ARRAYS / f"outputs-{split}.npz", **numbers)
-        found = final.of_split(path, facts)
+        found = final.of_split(path, facts) | custom.of_split(parts.config.metrics, path, facts)
         metrics[split] = {"loss": evaluation.loss, **found.metrics}
         undefined[split] = found.undefined
         baselines[split] = baseline.of_split(path, facts, metrics[split])
@@ -78,11 +78,24 @@ def evaluate_splits(
         _look_into(parts, directory)
     _add(directory / rundir.TIMES, times)
     _add(directory / rundir.UNDEFINED, undefined)
+    _add(directory / rundir.INTERVALS, {split: _doubt(parts, directory, split, metrics[split]) for split in splits})
     _add(directory / rundir.BASELINES, {split: found for split, found in baselines.items() if found})
     rundir.write_json(directory / rundir.CHOSEN, chosen.of_run(directory, facts))
     _add(directory / rundir.METRICS, metrics)  # the last: it tells that the run is complete
     html.write(directory)
     return metrics
+
+
+def _doubt(parts: Parts, directory: Path, split: str, metrics: dict[str, float]) -> dict[str, Any]:
+    """Return the intervals of a split's metrics, drawn by groups where the split kept groups whole."""
+    from torchwork.metrics import intervals  # scipy, which only the end of a run needs
+
+    path, spec = directory / rundir.predictions(split), parts.config.data.split
+    groups = rundir.read_groups(directory / rundir.SPLIT)
+    own = None if groups is None else [groups.get(int(row["id"]), "") for row in rundir.read_csv(path)]
+    return intervals.of_split(
+        path, rundir.read_json(directory / rundir.DATA), metrics, own, spec.group or spec.pattern or "group"
+    )
 
 
 def _look_into(parts: Parts, directory: Path) -> None:

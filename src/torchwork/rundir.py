@@ -9,7 +9,8 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ ENVIRONMENT = "environment.json"
 DATA = "data.json"
 FITTED = "fitted.safetensors"
 SPLIT = "split.csv"
+GROUP = "group"  # a last column of split.csv, where groups stay whole
 SET_ASIDE = "set-aside.csv"
 HISTORY = "history.csv"
 LOG = "log.txt"
@@ -35,7 +37,6 @@ FOLDS_TABLE = "folds.csv"
 REPORT = "report.html"
 PLOTS = "plots"
 MODEL_SUMMARY = "model.json"
-UNDEFINED = "undefined.json"  # why other metrics are missing there: {split: {metric: reason}}
 INTERVALS = "intervals.json"  # of each metric, beside metrics.json
 BASELINES = "baselines.json"  # the same metrics of a prediction that looks at no input
 UNDEFINED = "undefined.json"  # metrics that have no value on a split, and why
@@ -43,10 +44,12 @@ TIMES = "times.json"  # how long each split took to evaluate
 CHOSEN = "chosen-on-val.json"  # threshold and temperature
 LAYERS = "layers.csv"  # gradient norms and update sizes by layer
 FINDINGS = "findings.json"  # what the checks found when the run began
+LOGS = "logs.json"  # by which loggers go on in the same place
 INSPECTED = "inspected.json"  # samples, maps and activations that were looked at after training
 LIVE = "live.json"  # where a run stands that is going on, or how it ended before it was complete
 LAST_BATCH = "last-batch.png"  # of those in samples/, while somebody watches
 WORST = "worst.json"  # in samples/ too: those of the last validation with the greatest losses
+LOCK = ".lock"  # held by the process that writes to the run
 WATCHED = ".watched"  # touched again and again by whoever watches
 
 
@@ -109,6 +112,22 @@ def _next_number(parent: Path) -> Path:
             return parent / str(number)
         except FileExistsError:
             number += 1
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Be the one process that writes to a run while inside; one that died holds nothing.
+
+    Raises:
+        InputError: another process is at work there.
+    """
+    try:
+        with durable.lock(directory / LOCK):
+            yield
+    except durable.LockedError as error:
+        fix = "wait until it has ended, or end it; it saves before it ends"
+        message = f"another process is at work in this run directory ({error})"
+        raise InputError(Finding("run-locked", "error", str(directory), message, fix)) from None
 
 
 def existing(path: str | Path) -> Path:
@@ -205,6 +224,12 @@ def read_layers(directory: Path, up_to_step: int) -> list[list[str]]:
     rows = read_csv(path) if path.is_file() else []
     whole = [row for row in rows if None not in row and None not in row.values()]  # a crash may have cut the last short
     return [list(row.values()) for row in whole if int(row["step"]) <= up_to_step]
+
+
+def read_groups(path: Path) -> dict[int, str] | None:
+    """Return the group of each sample by its number, from a split.csv; None where it holds none, or is not there."""
+    rows = read_csv(path) if path.is_file() else []
+    return {int(row["id"]): row[GROUP] for row in rows} if rows and rows[0].get(GROUP) is not None else None
 
 
 def note_look(directory: Path, command: str) -> None:

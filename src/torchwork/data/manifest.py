@@ -17,12 +17,27 @@ HEADER = ["id", "name", "target", "split", "content"]
 _PARTS = ("train", "val", "test")
 
 
-def rows(source: Source, splits: Mapping[str, np.ndarray], contents: Mapping[int, str]) -> list[list[Any]]:
-    """Return a row for each sample of the splits, in the order of their numbers; ``contents`` are the fingerprints."""
+def rows(
+    source: Source,
+    splits: Mapping[str, np.ndarray],
+    contents: Mapping[int, str],
+    groups: Mapping[int, str] | None = None,
+) -> list[list[Any]]:
+    """Return a row for each sample of the splits, in the order of their numbers.
+
+    ``contents`` are the fingerprints; ``groups``, where there are such, make one column more.
+    """
     targets = source.targets
     where = sorted((int(i), name) for name, ids in splits.items() for i in ids)
     return [
-        [i, source.name(i), "" if targets is None else _cell(targets[i]), name, contents.get(i, "")]
+        [
+            i,
+            source.name(i),
+            "" if targets is None else _cell(targets[i]),
+            name,
+            contents.get(i, ""),
+            *(() if groups is None else (groups.get(i, ""),)),
+        ]
         for i, name in where
     ]
 

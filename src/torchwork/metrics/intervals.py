@@ -21,7 +21,7 @@ LEAST_UNITS = 20  # samples or groups
 LEAST_COUNTED = 5  # samples of a proportion
 LEAST_OF_LOSS = 100  # samples of a mean that rests on its rare large values
 LEAST_RESTING = 8.0
-MOST_CELLS = 450_000_000  # samples x passes x resamples: a few seconds
+MOST_CELLS = 300_000_000  # samples x passes x resamples: a few seconds
 MOST_TIMES, LEAST_TIMES = 2000, 1000
 _Z = 1.959963984540054
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class Figures(NamedTuple):
     weighted: Weighted
     shares: Mapping[str, Share]
     thin: Mapping[str, str]
-    passes: int = 10
+    passes: int = 5
 
 
 class Table(NamedTuple):
@@ -116,10 +116,10 @@ def _classes(labels: final_classes.Labels, scores: Scores | None) -> Figures:
     support = np.bincount(target, minlength=len(names))
     whole = Share(right, np.ones(len(target), bool))
     shares = {"accuracy": whole, "recall_weighted": whole}  # which is the same
-    for place in labels.present:
+    for place in labels.present.tolist():
         shares[f"recall/{names[place]}"] = Share(right, target == place)
         shares[f"precision/{names[place]}"] = Share(right, prediction == place)
-    thin = {f"f1/{names[place]}": _few(int(support[place]), 10, names[place]) for place in labels.present}
+    thin = {f"f1/{names[place]}": _few(int(support[place]), 10, names[place]) for place in labels.present.tolist()}
     rarest = min((int(n) for n in support[labels.present] if n), default=0)
     thin |= {name: _few(rarest, LEAST_OF_CLASS, "its rarest class") for name in _MACRO}
     parts = [of_classes(target, prediction, names)]
@@ -130,7 +130,7 @@ def _classes(labels: final_classes.Labels, scores: Scores | None) -> Figures:
         parts += [*_areas(positive, scores.scores, names), *_of_probabilities(scores.scores, positive, right)]
         thin |= _thin_areas(positive, names)
     thin = {name: why for name, why in thin.items() if why}
-    return Figures(np.arange(len(target)), _joined(*parts), shares, thin, 12 + min(labels.num_classes, MOST_CLASSES))
+    return Figures(np.arange(len(target)), _joined(*parts), shares, thin, 5 + min(labels.num_classes, MOST_CLASSES))
 
 
 _MACRO = ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro")
@@ -164,7 +164,7 @@ def _thin_areas(positive: Bools, names: Sequence[str]) -> dict[str, str]:
         why = f"it would take long for {len(names):,} classes"
         kinds = ("roc_auc", "average_precision")
         return {name: why for kind in kinds for name in (kind, *(f"{kind}/{each}" for each in names))}
-    for place in np.flatnonzero(positive.any(0)):
+    for place in np.flatnonzero(positive.any(0)).tolist():
         hits = int(positive[:, place].sum())
         others = len(positive) - hits
         why = _few(hits, LEAST_OF_CLASS, names[place]) or (
@@ -216,7 +216,7 @@ def _labels(scores: Scores | None, data: Mapping[str, Any]) -> Figures:
         if len(names) > 1:
             parts.append(scored.of_means({"lrap": scored.ranked_precision(scores.scores, target)}))
     thin = {name: why for name, why in thin.items() if why}
-    return Figures(np.arange(count), _joined(*parts), shares, thin, 12 + 2 * len(names))
+    return Figures(np.arange(count), _joined(*parts), shares, thin, 5 + 2 * len(names))
 
 
 def _numbers(columns: Columns, target_names: Sequence[str], *, counts: bool) -> Figures:
@@ -247,7 +247,7 @@ def _order(path: Path, columns: Columns) -> Figures:
 
 
 def _vectors(path: Path, data: Mapping[str, Any]) -> Figures:
-    metric = "cosine" if data.get("loss") == "CosineEmbeddingLoss" else "euclidean"
+    metric: Literal["cosine", "euclidean"] = "cosine" if data.get("loss") == "CosineEmbeddingLoss" else "euclidean"
     arrays = outputs_beside(path)
     vectors, classes = arrays["output"].astype(np.float64), arrays["target"]
     rows = np.arange(len(vectors))

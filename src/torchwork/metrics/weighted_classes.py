@@ -23,7 +23,7 @@ def of_classes(target: Integers, prediction: Integers, names: Sequence[str]) -> 
     """
     right = np.where(target == prediction, target, -1)
     sums = [_sums(places, len(names)) for places in (target, prediction, right)]
-    alone = np.flatnonzero(np.bincount(target, minlength=len(names)) >= LEAST_SUPPORT)
+    alone = np.flatnonzero(np.bincount(target, minlength=len(names)) >= LEAST_SUPPORT).tolist()
 
     def weighted(weights: Floats) -> Mapping[str, Floats]:
         support, predicted, hits = (each @ weights for each in sums)

@@ -46,9 +46,9 @@ def distances(vectors: Floats, metric: str) -> Floats:
     return found
 
 
-def between(first: Floats, second: Floats, metric: str) -> Floats:
+def between(first: Floats, second: Floats, metric: retrieval.Metric) -> Floats:
     """Return the distances of vectors [N, D] to others, row by row: [N]."""
-    return retrieval.distance(*map(torch.from_numpy, (first, second)), metric).numpy()  # type: ignore[arg-type]
+    return retrieval.distance(torch.from_numpy(first), torch.from_numpy(second), metric).numpy()
 
 
 def of_neighbours(apart: Floats, classes: Integers) -> tuple[NDArray[np.bool_], dict[str, Floats]]:
