@@ -113,13 +113,16 @@ class MLflow:
 
 
 def key(name: str) -> str:
-    """Return a name as MLflow takes it: other signs become underscores.
+    """Return a name as MLflow takes it: signs that it refuses become underscores.
 
-    >>> key("val_accuracy"), key("test/recall/a<b>/c"), key("init.fc*"), key("test/recall/..")
-    ('val_accuracy', 'test/recall/a_b_/c', 'init.fc_', 'test/recall/_')
+    Its files are folders by ``/``, so that only the first one stays: no metric may be the folder of another.
+
+    >>> key("val_accuracy"), key("test/recall/a<b>/c"), key("init.fc*"), key("test/..")
+    ('val_accuracy', 'test/recall.a_b_.c', 'init.fc_', 'test/_')
     """
-    parts = [re.sub(r"[^\w .-]", "_", part).strip() for part in name.split("/")]
-    return "/".join(part if part.strip(".") else "_" for part in parts)[:250]
+    split, slash, rest = name.partition("/")
+    parts = [re.sub(r"[^\w .-]", "_", part.replace("/", ".")).strip() for part in (split, rest)]
+    return slash.join(part if part.strip(".") or not slash else "_" for part in parts)[:250]
 
 
 def _pieces(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

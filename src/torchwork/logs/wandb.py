@@ -82,7 +82,7 @@ class WandB:
     def close(self, status: Status) -> str:
         """End the run, and say how to send it where it is not sent yet."""
         folder = Path(self._run.dir).parent
-        url = self._run.url
+        url = "" if self._run.offline else self._run.url
         self._run.finish(exit_code=0 if status == "finished" else 1)
         if url:
             return f"wandb: {url}"
