@@ -18,6 +18,7 @@ from torchwork.config import Config
 from torchwork.data.audit.quick import quick
 from torchwork.data.augment import build as augment
 from torchwork.logs import opened
+from torchwork.metrics import custom
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
 from torchwork.optim import build as optimizers
@@ -97,6 +98,8 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         with collected.stage():
             check_model_options(config)
     else:
+        with collected.stage():
+            _check_metrics(config, data, task)
         config = _with_threads(config, data)
         with collected.stage():
             state, said = build_state(config, data, task, device, pretrained=pretrained)
@@ -133,6 +136,14 @@ def _check_setup(parts: Parts) -> None:
     if errors:
         raise InputError(errors)
     parts.findings += [*found, *quick(parts.data.source, parts.data.splits, parts.data.shared.contents)]
+
+
+def _check_metrics(config: Config, data: Data, task: Any) -> None:
+    """Try the metrics that the config adds on what the task gives, as they are computed at the end only."""
+    meaning = {"task": type(task).__name__.lower(), "loss": task.criterion.name}
+    names = {"classes": data.target.classes, "target_names": data.target.target_names}
+    if config.metrics:
+        custom.load(config.metrics, meaning | names)
 
 
 def _with_threads(config: Config, data: Data) -> Config:

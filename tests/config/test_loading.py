@@ -150,6 +150,8 @@ def test_every_name_of_every_catalog_is_known_in_its_place(kind):
             content["data"]["source"] = name
         elif kind in ("transform", "augment"):
             content["data"][kind] = [name]
+        elif kind in ("metric", "log"):
+            content["metrics" if kind == "metric" else kind] = [name]
         else:
             content[kind] = name
         loaded = config.load(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import re
@@ -34,6 +35,7 @@ _NOT_THE_USERS = {
     "optimizer": ("params", "foreach", "differentiable"),
     "schedule": ("optimizer", "last_epoch", "T_max"),
     "log": ("job",),
+    "metric": ("task", "num_classes", "num_labels", "num_outputs"),
     "task": (
         *("criterion", "classes", "target_names", "labels", "symbols", "companions", "num_outputs"),
         *("mining", "given", "raw"),
@@ -41,9 +43,14 @@ _NOT_THE_USERS = {
 }
 
 # Of these kinds, what Torchwork passes may be set as well. What follows from where:
-FOLLOWS = {"model": "from the data", "layer": "from what it gets", "schedule": "from the run's length"}
+FOLLOWS = {
+    "model": "from the data",
+    "layer": "from what it gets",
+    "schedule": "from the run's length",
+    "metric": "from the data",
+}
 _SETTABLE = (
-    *("input_shape", "image_size", "num_classes", "out_features", "T_max"),
+    *("input_shape", "image_size", "num_classes", "out_features", "T_max", "task", "num_labels"),
     *_FROM_WHAT_IT_GETS,
 )
 
@@ -87,6 +94,8 @@ def describe(kind: str) -> list[Described]:
 
 
 def _describe(kind: str, name: str) -> Described:
+    if kind == "metric" and importlib.util.find_spec("torchmetrics") is None:
+        return Described(name, "A metric of torchmetrics: pip install 'torchwork[torchmetrics]'.", (), (), free=True)
     component = catalog.load(name, components.names(kind), kind, kind)
     known = catalog.parameters(component)
     aside = _NOT_THE_USERS.get(kind, ())

@@ -21,6 +21,7 @@ CATALOGS = {
     "task": ("torchwork.tasks", "TASKS"),
     "optimizer": ("torchwork.optim", "OPTIMIZERS"),
     "schedule": ("torchwork.optim", "SCHEDULES"),
+    "metric": ("torchwork.metrics", "METRICS"),
     "log": ("torchwork.logs", "LOGS"),
 }
 
@@ -72,6 +73,8 @@ def normalise(tree: dict[str, Any]) -> list[Finding]:
     else:
         _single(tree, "optimizer", "optimizer", "optimizer", findings)
     findings += _groups(tree.get("optimizer"))
+    if "metrics" in tree:
+        tree["metrics"] = _many(tree["metrics"], "metric", "metrics", findings)
     if "log" in tree:
         tree["log"] = _many(tree["log"], "log", "log", findings)
     if "init" in tree:

@@ -174,7 +174,9 @@ class TrainConfig(_Section):
     monitor: str | None = Field(
         default=None, description="The column of history.csv that decides which epoch is best; null: val_loss."
     )
-    keep_best: Count = Field(default=1, description="How many of the best epochs' checkpoints are kept, beside the last.")
+    keep_best: Count = Field(
+        default=1, description="How many of the best epochs' checkpoints are kept, beside the last."
+    )
     checkpoint_every_steps: Count | None = Field(
         default=None, description="Save after every so many updates, beside each epoch's end; null: not."
     )
@@ -230,6 +232,12 @@ class Config(_Section):
         json_schema_extra=_kind("schedule"),
     )
     train: TrainConfig = Field(default=TrainConfig(), description="The training itself.")
+    metrics: list[Component] = Field(
+        default=[],
+        description="Metrics besides the task's own, at the end of the run: torchmetrics' (CohenKappa), or your own "
+        "package.module:function of target, prediction, scores.",
+        json_schema_extra=_kind("metric", "list"),
+    )
     log: list[Component] = Field(
         default=[],
         description="Where the run is logged besides its directory: tensorboard, mlflow, wandb.",
