@@ -30,6 +30,8 @@ def activations(layers: Sequence[Mapping[str, Any]]) -> Figure:
     >>> [float(bar.get_width()) for bar in activations(rows).axes[1].patches]
     [0.25]
     """
+    if not layers:
+        return style.nothing(["There are no activations to draw: no layer was seen at work."])
     places = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), MOST_LAYERS)).round().astype(int))
     shown = [layers[place] for place in places]
     names = [label(row["layer"], 26) for row in shown]

@@ -33,7 +33,9 @@ def ctc_alignment(
     [0.0, 1.0]
     """
     given = np.nan_to_num(np.asarray(probabilities, np.float64))
-    path = given.argmax(1) if given.size else np.empty(0, np.int64)
+    if given.ndim != 2 or not given.size:
+        return style.nothing(["There are no steps to draw an alignment of."])
+    path = given.argmax(1)
     shown = np.arange(given.shape[1])
     if len(shown) > MOST_SYMBOLS:
         order = [blank, *(place for place in np.argsort(-given.max(0), kind="stable") if place != blank)]

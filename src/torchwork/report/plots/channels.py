@@ -28,6 +28,8 @@ def feature_maps(layers: Mapping[str, Any], *, picture: Any = None) -> Figure:
     >>> [axes.get_title("left") for axes in figure.axes]
     ['the sample', 'conv1: 6 maps of 8×8, all 0']
     """
+    if not layers and picture is None:
+        return style.nothing(["There are no feature maps to draw."])
     panels = [] if picture is None else [("the sample", tiles.as_rgba(np.asarray(picture)))]
     for name, given in layers.items():
         maps = np.asarray(given, np.float64)

@@ -29,6 +29,8 @@ def importance(columns: Sequence[str], rise: Any) -> Figure:
     >>> [round(float(bar.get_width()), 3) for bar in figure.axes[0].patches]
     [0.6, 0.2]
     """
+    if not len(columns):
+        return style.nothing(["There are no columns whose importance could be drawn."])
     given = np.asarray(rise, np.float64).reshape(len(columns), -1)
     means = given.mean(1)
     order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")[:MOST_COLUMNS]
@@ -45,10 +47,16 @@ def importance(columns: Sequence[str], rise: Any) -> Figure:
 def contributions(columns: Mapping[str, float], *, of: str = "the prediction") -> Figure:
     """Draw how far each column of one sample moves its prediction, up or down, the strongest on top.
 
+    Args:
+        columns: By the column's name how far it carries the prediction; the 20 strongest are drawn.
+        of: What is carried.
+
     >>> figure = contributions({"width": -2.0, "length": 1.0, "colour": 3.0})
     >>> [float(bar.get_width()) for bar in figure.axes[0].patches]
     [3.0, -2.0, 1.0]
     """
+    if not columns:
+        return style.nothing(["There are no columns whose contributions could be drawn."])
     order = sorted(columns, key=lambda name: -abs(columns[name]))[:MOST_COLUMNS]
     values = np.array([columns[name] for name in order], np.float64)
     colours = [style.VERMILLION if value < 0 else style.BLUE for value in values]

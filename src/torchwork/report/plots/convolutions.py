@@ -32,6 +32,8 @@ def kernels(weight: Any, *, name: str = "", shape: tuple[int, ...] | None = None
     ['conv1: 6 kernels of 5×5', 'grey is 0, black −1, white 1']
     """
     given = np.asarray(weight, np.float64)
+    if not given.size:
+        return style.nothing(["There are no kernels to draw."])
     if given.ndim != 4:
         raise ValueError(f"weight has shape {given.shape}; expected [outputs, inputs, height, width]")
     whole = tuple(shape or given.shape)

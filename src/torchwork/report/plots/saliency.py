@@ -30,6 +30,8 @@ def maps(pictures: Any, gradients: Any, cams: Any = (), *, labels: Sequence[str]
     >>> len(maps([np.zeros((4, 4))] * 2, [np.ones((4, 4))] * 2, [np.ones((2, 2))] * 2).axes)
     3
     """
+    if not len(pictures):
+        return style.nothing(["There are no samples to show maps of."])
     shown = [tiles.as_rgba(np.asarray(picture)) for picture in pictures]
     rows = {"picture": shown}
     if len(cams):

@@ -29,6 +29,8 @@ def worst_samples(shown: Sequence[Any], labels: Sequence[str]) -> Figure:
     >>> [text.get_text() for text in figure.texts]
     ['id 3\\ntrue 9', 'free entry', 'id 7\\ntrue ham']
     """
+    if not len(shown):
+        return style.nothing(["There are no samples to show."])
     lines = max((text.count("\n") + 1 for text in labels), default=1)
     row = _CELL + 0.15 * lines + 0.12
     rows = max(1, -(-len(shown) // _COLUMNS))
@@ -78,6 +80,8 @@ def contact_sheet(images: Sequence[Any], *, labels: Sequence[str] = (), columns:
     >>> contact_sheet(np.zeros((10, 8, 8)), columns=5).axes[0].images[0].get_array().shape
     (17, 44, 4)
     """
+    if not len(images):
+        return style.nothing(["There are no images to show."])
     columns = max(1, min(columns, len(images)))
     pictures = [tiles.as_rgba(np.asarray(image)) for image in images]
     step = max((picture.shape[0] for picture in pictures), default=1)

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from torchwork.report.names import inches, label
 from torchwork.report.plots import style
 
+MOST_TEXTS, MOST_WORDS = 10, 60
 _POINTS = 8.5
 LINE = 0.24  # inches from one line of words to the next
 _WIDTH = style.WIDTH
@@ -27,12 +28,16 @@ def word_weights(texts: Sequence[Sequence[Sequence[Any]]], *, labels: Sequence[s
         texts: For each text its words, each with a weight of either sign.
         labels: What is written above each text.
 
-    The strongest word of a text has the full colour, and the others are paler by their share of its weight.
+    Up to 10 texts are drawn, of each the first 60 words. The strongest word of a text has the full colour, and the
+    others are paler by their share of its weight.
 
     >>> figure = word_weights([[("free", 2.0), ("today", -1.0)]], labels=["true spam, said spam"])
     >>> [text.get_text() for text in figure.texts], [box.get_alpha() for box in figure.artists]
     (['true spam, said spam', 'free', 'today'], [0.75, 0.375])
     """
+    if not len(texts):
+        return style.nothing(["There are no texts to draw."])
+    texts = [list(words)[:MOST_WORDS] for words in list(texts)[:MOST_TEXTS]]
     laid = [lines([word for word, _ in words]) for words in texts]
     height = 0.1 + sum(LINE * (len(rows) + bool(labels)) + 0.15 for rows in laid)
     with style.applied():
