@@ -96,8 +96,10 @@ class _Rectifiers(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        output = func(*args, **(kwargs or {}))
-        if func in _RECTIFIERS:
+        options = dict(kwargs or {})
+        output = func(*args, **options)
+        least = args[1] if len(args) > 1 else options.get("min_val")
+        if func in _RECTIFIERS or (func is F.hardtanh and least == 0):  # as nn.ReLU6 calls it
             self._then(output)
         return output
 
