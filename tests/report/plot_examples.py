@@ -159,7 +159,7 @@ EXAMPLES = {
     },
     "error_quantiles": {
         "usual": (normal(50), normal(50)),
-        "names": ([normal(5) for _ in range(30)], [normal(5) for _ in range(30)], {"names": NAMES}),
+        "names": ([normal(1) for _ in range(30)], [normal(1) for _ in range(30)], {"names": NAMES[3:]}),
         "many outputs": ([normal(9) for _ in range(30)], [normal(9) for _ in range(30)]),
         "many samples": (normal(20_000), normal(20_000)),
         "right": ([1.0, 2.0], [1.0, 2.0]),

@@ -63,6 +63,8 @@ def confusion_matrix(
     ['1\\n50%', '1\\n50%', '0', '1\\n100%']
     """
     shown = _shown(targets, predictions, classes)
+    if not shown:
+        return style.nothing(["There is no confusion matrix: there are no classes."])
     said = [f"the {len(shown)} classes with the most mistakes"] if len(shown) < len(classes) else []
     if cluster or (cluster is None and len(shown) > _COUNTS_UP_TO):
         shown = _clustered(shown, _rates(targets, counts(targets, predictions, shown), shown))

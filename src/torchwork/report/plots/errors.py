@@ -15,7 +15,7 @@ from torchwork.report.plots.class_curves import thinned
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_OUTPUTS = 6
+MOST_OUTPUTS = 3
 _BINS = 40
 
 
@@ -28,7 +28,7 @@ def error_quantiles(target: Any, prediction: Any, *, names: Sequence[str] = ()) 
         names: What the k numbers are called.
 
     The median and the 90% quantile of the absolute error are marked. Pairs that are not finite are left out, and the
-    title says how many. Of more than 6 outputs the first 6 are drawn.
+    title says how many. Of more than 3 outputs the first 3 are drawn.
 
     >>> figure = error_quantiles([1.0, 2.0, 3.0, 4.0], [1.5, 2.0, 2.0, 4.25])
     >>> figure.axes[1].lines[0].get_xydata().tolist()
@@ -37,10 +37,10 @@ def error_quantiles(target: Any, prediction: Any, *, names: Sequence[str] = ()) 
     true, predicted = np.asarray(target, np.float64), np.asarray(prediction, np.float64)
     if true.shape != predicted.shape:
         raise ValueError(f"target has shape {true.shape} and prediction {predicted.shape}; they must be equal")
-    errors = (predicted - true).reshape(len(true), -1)
-    num = min(errors.shape[1], MOST_OUTPUTS) if len(errors) else 0
-    if not np.isfinite(errors).any():
+    if not np.isfinite(true - predicted).any():
         return style.nothing(["There are no errors to draw: no sample has a true and a predicted number."])
+    errors = (predicted - true).reshape(len(true), -1)
+    num = min(errors.shape[1], MOST_OUTPUTS)
     with style.applied():
         figure = Figure(figsize=(style.WIDTH, 3.9 * num), layout="constrained")
         panels = figure.subplots(2 * num, 1, height_ratios=[1, 1.3] * num)

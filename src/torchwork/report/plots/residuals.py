@@ -37,6 +37,8 @@ def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str]
     predicted = np.asarray(prediction, np.float64)
     if true.shape != predicted.shape:
         raise ValueError(f"target has shape {true.shape} and prediction {predicted.shape}; they must be equal")
+    if not true.size:
+        return style.nothing(["There is nothing to draw: there are no samples."])
     true, predicted = true.reshape(len(true), -1), predicted.reshape(len(predicted), -1)
     num = min(true.shape[1], MOST_OUTPUTS)
     with style.applied():

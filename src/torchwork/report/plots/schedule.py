@@ -33,7 +33,7 @@ def learning_rate(
     [[1.0, 0.1], [2.0, 0.2], [3.0, 0.1]]
     """
     values = np.asarray(rates, np.float64)
-    values = values.reshape(len(values), -1)
+    values = values.reshape(len(values), -1) if values.size else values
     if not np.isfinite(values).any():
         return style.nothing(["There is no learning rate to draw."])
     groups: dict[bytes, list[int]] = {}
