@@ -40,7 +40,9 @@ _TAILED = (
     "absolute_error_q90",
     "absolute_error_q95",
 )
-_RARE = ("loss", "log_loss", "brier", "calibration_error")
+_RARE = ("loss", "log_loss", "brier")
+_COUNT = "it is a count, not an estimate"
+_BIASED = "chance in its bins raises it, and drawing the samples anew raises it again"
 
 
 def of_split(
@@ -62,7 +64,7 @@ def of_split(
     Proportions have Wilson's score interval; where there are groups, that of as many samples as tell the same as the
     grouped ones. All else has a bias-corrected, accelerated bootstrap interval (`torchwork.metrics.resampling`) of
     2,000 resamples, of large splits 1,000. Rules that were found by simulation: at least 20 samples or groups; 100
-    samples for log loss, Brier score and calibration error, which rest on few large values; 5 samples of each class for
+    samples for log loss and Brier score, which rest on few large values; 5 samples of each class for
     a mean over classes, 10 for a class's own F1. An interval has never zero width.
     """
     try:
@@ -110,7 +112,8 @@ def wilson(hits: float, number: float, z: float = _Z) -> tuple[float, float]:
     share, part = hits / number, z * z / number
     middle = (share + part / 2) / (1 + part)
     half = z / (1 + part) * math.sqrt(max(share * (1 - share), 0.0) / number + part / (4 * number))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return 0.0 if hits == 0 else low, 1.0 if hits == number else high
 
 
 def proportion(share: Share, units: Integers | None = None) -> dict[str, Any]:
@@ -193,8 +196,8 @@ def _unresampled(figures: Figures, name: str, units: Integers, what: str, *, num
     """Return why a metric shall not be resampled, or nothing."""
     base = name.partition("/")[0]
     count = int(units.max(initial=-1)) + 1
-    if base == "support":
-        return "it is a count, not an estimate"
+    if base in ("support", "calibration_error"):
+        return _COUNT if base == "support" else _BIASED
     if name in figures.thin:
         return figures.thin[name]
     if base in _RARE and not (base == "loss" and numbers) and len(units) < LEAST_OF_LOSS:

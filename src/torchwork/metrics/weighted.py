@@ -261,7 +261,9 @@ def _vectors(path: Path, data: Mapping[str, Any]) -> Figures:
         return Figures(rows, found, {}, _thin_areas(positive, ("same",)))
     rows = np.unique(arrays["id"], return_index=True)[1]
     if len(rows) > pairs.MOST:
-        return _too_many(rows, ("recall_at_1", "recall_at_5", "recall_at_10", "map", "map_at_r", "roc_auc"))
+        return _too_many(
+            rows, ("recall_at_1", "recall_at_5", "recall_at_10", "mean_average_precision", "map_at_r", "roc_auc")
+        )
     vectors, classes = vectors[rows], classes[rows]
     apart_all = pairs.distances(vectors, metric)
     counted, found_by = pairs.of_neighbours(apart_all, classes)

@@ -54,7 +54,7 @@ def between(first: Floats, second: Floats, metric: retrieval.Metric) -> Floats:
 def of_neighbours(apart: Floats, classes: Integers) -> tuple[NDArray[np.bool_], dict[str, Floats]]:
     """Return which samples count, those whose class has another one, and what each of them finds among its nearest.
 
-    ``recall_at_<k>``: 1 where one of the k nearest is of its class; ``map``: the mean precision at the ranks of those
+    ``recall_at_<k>``: 1 where one of the k nearest is of its class; ``mean_average_precision``: the mean precision at the ranks of those
     of its class; ``map_at_r``: the same among as many nearest as its class has others, over that number.
 
     Args:
@@ -69,7 +69,11 @@ def of_neighbours(apart: Floats, classes: Integers) -> tuple[NDArray[np.bool_], 
     within = np.arange(len(classes) - 1) < others[:, None]
     least = np.maximum(others, 1)
     found = {f"recall_at_{k}": hits[:, :k].any(1).astype(np.float64) for k in retrieval.RECALL_AT}
-    return counted, {**found, "map": precision.sum(1) / least, "map_at_r": (precision * within).sum(1) / least}
+    return counted, {
+        **found,
+        "mean_average_precision": precision.sum(1) / least,
+        "map_at_r": (precision * within).sum(1) / least,
+    }
 
 
 def of_distances(apart: Floats, classes: Integers) -> Weighted:
