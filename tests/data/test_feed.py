@@ -16,14 +16,15 @@ from torchwork import rng
 from torchwork.data import resident, threads
 from torchwork.data.augment.build import build
 from torchwork.data.builtin import Digits
+from torchwork.data.decoding import store_for
 from torchwork.data.images import ImageFolder
 from torchwork.data.loader import Loader
 from torchwork.data.mixing import Mixing
-from torchwork.data.packed import Cache
+from torchwork.data.packed import Cache, Kept
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
-from torchwork.types import InputError, Source
+from torchwork.types import InputError, Schema, Source
 
 STEPS = [{"name": "Resize", "size": [10, 10]}, {"name": "Normalize", "mean": 0.5, "std": 0.25}]
 CROP = [{"name": "RandomResizedCrop", "size": 10}, {"name": "RandomHorizontalFlip"}]
@@ -91,6 +92,19 @@ def test_every_way_gives_the_same_bytes_in_every_epoch(augments, folder, tmp_pat
     assert expected[2] == expected[1][3:]
 
 
+@pytest.mark.parametrize("augments", AUGMENTS)
+def test_a_batch_that_was_handed_out_never_changes_and_two_passes_at_a_time_do_not_meet(augments, folder, monkeypatch):
+    monkeypatch.setattr(resident, "SHARE", 0.0)
+    loader = _loader(ImageFolder(str(folder)), AUGMENTS[augments])
+    first, second = _epoch(loader, 0), _epoch(loader, 1)
+    held: dict[int, list[Any]] = {0: [], 1: []}
+    for both in zip(loader.batches(0), loader.batches(1), strict=True):
+        for epoch, batch in enumerate(both):
+            held[epoch].append(batch)
+    found = [[batch.inputs.numpy().tobytes() for batch in batches] for batches in held.values()]
+    assert found == [[inputs for inputs, _, _ in epoch] for epoch in (first, second)]
+
+
 def test_what_was_packed_by_one_run_serves_the_next_without_the_decoder(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(resident, "SHARE", 0.0)
     cache = Cache(tmp_path / "cache", 1e9)
@@ -98,6 +112,13 @@ def test_what_was_packed_by_one_run_serves_the_next_without_the_decoder(folder, 
     source = ImageFolder(str(folder))
     monkeypatch.setattr(source, "decode", lambda *arguments: pytest.fail("decoded again"))
     assert _epoch(_loader(source, CROP, cache), 0) == expected
+
+
+def test_what_is_to_be_packed_ahead_is_not_kept_in_memory_instead(folder, tmp_path):
+    source, pipeline = ImageFolder(str(folder)), Pipeline(STEPS, Schema("image", "class"))
+    ids, no_room = np.arange(len(source)), Cache(tmp_path / "cache", 10)
+    assert isinstance(store_for(source, pipeline.way, ids, sized=False, cache=no_room), Kept)
+    assert store_for(source, pipeline.way, ids, sized=False, cache=no_room, ahead=True) is None
 
 
 def test_a_changed_file_gets_a_pack_of_its_own(folder, tmp_path, monkeypatch):

@@ -1,10 +1,11 @@
-"""Packs of decoded images: what was put in comes out, and whatever is damaged, half written or full does not count."""
+"""Images that are kept: what was put in comes out, and whatever is damaged, half written or full does not count."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchwork.data.packed import Cache, Packed, default_cache, key
+from torchwork.data.packed import Cache, Kept, Packed, default_cache, key
 
 SHAPES = np.array([[2, 3, 3], [4, 1, 3], [0, 0, 3], [5, 5, 3]])
 
@@ -26,16 +27,27 @@ def _image(place: int) -> torch.Tensor:
 
 @given(st.lists(st.tuples(*[st.integers(1, 6)] * 2, st.sampled_from([1, 3])), min_size=1, max_size=6), st.data())
 def test_what_is_put_in_comes_out_at_its_own_place(shapes, data):
-    packed = Packed(np.array(shapes))
     order = data.draw(st.permutations(range(len(shapes))))
     images = {
         i: torch.from_numpy(np.random.default_rng(i).integers(0, 256, (c, h, w), np.uint8))
         for i, (h, w, c) in enumerate(shapes)
     }
-    for place in order:
-        assert packed.get(place) is None
-        packed.put(place, images[place])
-    assert all(torch.equal(packed.get(place), image) for place, image in images.items())
+    with tempfile.TemporaryDirectory() as folder:
+        for store in (Packed(np.array(shapes), Path(folder)), Kept()):
+            for number, place in enumerate(order):
+                assert store.get(place) is None
+                assert store.missing(order) == order[number:]
+                store.put(place, images[place])
+            assert all(torch.equal(store.get(place), image) for place, image in images.items())
+
+
+def test_what_is_kept_in_memory_as_a_decoder_gave_it_is_no_copy():
+    decoded, planes = torch.zeros(4, 5, 3, dtype=torch.uint8).permute(2, 0, 1), torch.zeros(3, 4, 5, dtype=torch.uint8)
+    kept = Kept()
+    for place, image in enumerate((decoded, planes)):
+        kept.put(place, image)
+        assert kept.get(place).stride() == (1, 15, 3)
+    assert kept.get(0).data_ptr() == decoded.data_ptr()
 
 
 def test_a_pack_on_disk_is_there_for_the_next_process(tmp_path):
@@ -46,9 +58,9 @@ def test_a_pack_on_disk_is_there_for_the_next_process(tmp_path):
     assert other.missing([0, 1, 3]) == [0, 3]
 
 
-def test_an_image_of_another_shape_than_was_said_is_refused():
+def test_an_image_of_another_shape_than_was_said_is_refused(tmp_path):
     with pytest.raises(ValueError, match="image 0 is"):
-        Packed(SHAPES).put(0, torch.zeros(3, 3, 2, dtype=torch.uint8))
+        Packed(SHAPES, tmp_path).put(0, torch.zeros(3, 3, 2, dtype=torch.uint8))
 
 
 def test_a_damaged_image_does_not_count_and_can_be_put_again(tmp_path):

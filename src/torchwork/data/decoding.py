@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from torch import Tensor
 from torchwork.data import resident, threads
 from torchwork.data.decode import UnreadableError
 from torchwork.data.fingerprint import fingerprints
-from torchwork.data.packed import Cache, Packed, key
+from torchwork.data.packed import Cache, Kept, Packed, key
 from torchwork.data.pipelines.images import Images
 from torchwork.types import Source
 
@@ -38,28 +39,44 @@ class FileImages(Source, Protocol):
         ...
 
 
-def _side_by_side(image: Callable[[int], Tensor], length: int, count: int | None) -> Tensor | list[Tensor]:
-    """Return ``image(place)`` for each place, written by threads straight into one tensor where shapes are equal."""
-    first = image(0)
-    batch = torch.empty((length, *first.shape), dtype=first.dtype)
-    batch[0] = first
+def _side_by_side(
+    image: Callable[[int], Tensor], length: int, count: int | None, into: Tensor | None
+) -> Tensor | list[Tensor]:
+    """Return ``image(place)`` for each place, written by threads straight into one tensor where shapes are equal.
+
+    That is the beginning of ``into``, where they fit into it.
+    """
+    made: list[Tensor] = []
+    making = threading.Lock()
+
+    def batch_like(found: Tensor) -> Tensor:
+        if into is not None and len(into) >= length and into.shape[1:] == found.shape and into.dtype == found.dtype:
+            return into[:length]
+        return torch.empty((length, *found.shape), dtype=found.dtype)
 
     def fill(place: int) -> Tensor | None:
         found = image(place)
-        if found.shape != batch.shape[1:] or found.dtype != batch.dtype:
+        with making:  # whoever is first says the shape
+            if not made:
+                made.append(batch_like(found))
+        slot = made[0][place]
+        if found.shape != slot.shape or found.dtype != slot.dtype:
             return found
-        batch[place] = found
+        if found.dtype == torch.uint8:  # numpy takes two thirds of torch's time to lay channels one after the other
+            np.copyto(slot.numpy(), found.numpy())
+        else:
+            slot.copy_(found)
         return None
 
-    others = threads.over(fill, range(1, length), count)
+    others = threads.over(fill, range(length), count)
     if all(other is None for other in others):
-        return batch
-    return [first, *(batch[place] if other is None else other for place, other in enumerate(others, 1))]
+        return made[0]
+    return [made[0][place] if other is None else other for place, other in enumerate(others)]
 
 
 def store_for(
     source: FileImages, way: Images, indices: np.ndarray, *, sized: bool, cache: Cache | None, ahead: bool = False
-) -> Packed | None:
+) -> Packed | Kept | None:
     """Return what keeps the images of a split between epochs; None where nothing does, or one tensor in memory will.
 
     That is a pack that is already there; else the memory, where the images fit into its budget (``resident``); else a
@@ -83,7 +100,7 @@ def store_for(
         found = cache.pack(name, shapes, only_if_there=small and not ahead)
         if found is not None:
             return found
-    return Packed(shapes) if small and not sized else None
+    return Kept() if small and not sized and not ahead else None
 
 
 class Decoded:
@@ -96,7 +113,9 @@ class Decoded:
         store: What keeps the images; None decodes them each time.
     """
 
-    def __init__(self, source: FileImages, way: Images, *, sized: bool = True, store: Packed | None = None) -> None:
+    def __init__(
+        self, source: FileImages, way: Images, *, sized: bool = True, store: Packed | Kept | None = None
+    ) -> None:
         self._source = source
         self._prepare = way.prepare_one if sized else way.prepare_unsized
         self._hint = way.size_hint if sized else None
@@ -119,7 +138,12 @@ class Decoded:
         return found
 
     def batch(
-        self, indices: np.ndarray, then: Callable[[int, Tensor], Tensor] | None = None, *, count: int | None = None
+        self,
+        indices: np.ndarray,
+        then: Callable[[int, Tensor], Tensor] | None = None,
+        *,
+        count: int | None = None,
+        into: Tensor | None = None,
     ) -> Tensor | list[Tensor]:
         """Return the images of ``indices`` as one tensor [B, ...], or a list where shapes differ.
 
@@ -127,6 +151,7 @@ class Decoded:
             indices: Samples of the source.
             then: What becomes of the image at a place of ``indices``, called with both by several threads.
             count: How many threads decode; as many as there are cores where left out.
+            into: A batch that nobody needs any more, to be written over where the new one fits into it.
 
         Raises:
             InputError: files that cannot be read, all of them by name.
@@ -138,9 +163,8 @@ class Decoded:
             return found if then is None else then(place, found)
 
         try:
-            return _side_by_side(
-                image, len(ids), self._most_threads if count is None else min(count, self._most_threads)
-            )
+            most = self._most_threads if count is None else min(count, self._most_threads)
+            return _side_by_side(image, len(ids), most, into)
         except UnreadableError:
             self._source.read(indices, epoch=0)  # names them all
             raise  # not reached, unless a file has been mended meanwhile

@@ -179,9 +179,9 @@ class Loader:
         raw = self._read_anew(epoch, wanted, parts) if self._kept is None else self._pick(places, parts)
         with deaths_told():
             for cut, part in zip(cuts, parts, strict=True):
-                inputs, target = next(raw)
-                if not self._finished:
-                    inputs = self._ready(inputs, [drawn[part] for drawn in keys])
+                read = list(next(raw))
+                target = read.pop()  # and the inputs below: what was read is gone as soon as it is floats
+                inputs = read.pop() if self._finished else self._ready(read.pop(), [drawn[part] for drawn in keys])
                 if self._mixing is not None:
                     inputs, target = self._mixing(inputs, target, epoch, ids[cut])
                 batch = Batch(inputs, target, ids[cut])
@@ -228,7 +228,7 @@ class Loader:
         if on_device:
             inputs = moved(inputs, self.device)
         for augment, drawn in zip(self._augments, keys, strict=bool(keys)):
-            inputs = augment(inputs, drawn)
+            inputs = augment(inputs, drawn, owned=True)
         return moved(self._pipeline.finish(inputs), self.device)
 
     def _pick(self, places: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
@@ -248,23 +248,34 @@ class Loader:
             read = map(self._reading, keys)
         else:
             read = self._ahead(keys)
-        for inputs, target in read:
-            yield inputs, moved(target, self.device)
-            del inputs, target
+
+        def there(pair: tuple[Any, Tensor]) -> tuple[Any, Tensor]:
+            return pair[0], moved(pair[1], self.device)
+
+        return map(there, read)  # a generator would hold a batch until it is asked for the next
 
     def _ahead(self, keys: list[Any]) -> Iterator[tuple[Any, Tensor]]:
-        """Yield batches that a thread reads, and sends to the device, while the model is at work on those before."""
+        """Return batches that a thread reads, and sends to the device, while the model is at work on those before.
+
+        Two batches of uint8 take turns: one is read while floats, or a copy on the device, are made of the other. New
+        ones for each would leave holes in the memory that a batch of floats does not fit into.
+        """
         assert self._reading is not None
         side, read = SideStream(self.device), self._reading
         read.num_threads = threads.beside(torch.get_num_threads())
 
+        used: list[Tensor] = []
+
         def sent(key: Any) -> tuple[Any, Tensor]:
-            inputs, target = read(key)
+            inputs, target = read(key, used.pop(0) if len(used) == 2 else None)
+            if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
+                used.append(inputs)
             return side.send(inputs), target
 
-        for inputs, target in ahead(map(sent, keys)):
-            yield side.arrived(inputs), target
-            del inputs, target
+        def arrived(pair: tuple[Any, Tensor]) -> tuple[Any, Tensor]:
+            return side.arrived(pair[0]), pair[1]
+
+        return map(arrived, ahead(map(sent, keys)))
 
 
 def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch_size") -> None:

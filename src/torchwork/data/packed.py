@@ -1,4 +1,4 @@
-"""Decoded images one after the other, each decoded at most once: in memory, or in a file that later epochs map."""
+"""Decoded images, each decoded at most once: kept in memory, or one after the other in a file that epochs map."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import json
 import mmap
 import os
 import shutil
-import sys
-import tempfile
 import weakref
 import zlib
 from collections.abc import Sequence
@@ -31,54 +29,79 @@ SHARE = 0.2
 _PIXELS, _SUMS, _USED = "pixels.bin", "sums.bin", "used"
 
 
-class Packed:
-    """uint8 images of known sizes, each at its own place; what is not there yet is None.
+class Kept:
+    """uint8 images as they were decoded, in memory that they are not copied into, and gone with this object.
 
-    In memory, places that were never written cost nothing. In a folder, the pixels stand in a file that is mapped, and
-    a checksum (CRC-32) stands beside each image, written after it: a process that died, a machine that stopped or a
-    disk that lied leaves an image that does not count, never a wrong one. Two runs may fill and read one folder at a
-    time, as both write the same bytes.
+    >>> kept = Kept()
+    >>> kept.put(1, torch.ones(3, 1, 4, dtype=torch.uint8))
+    >>> kept.get(0) is None, kept.get(1).shape, kept.missing([0, 1])
+    (True, torch.Size([3, 1, 4]), [0])
+    """
+
+    in_memory = True
+
+    def __init__(self) -> None:
+        self._images: dict[int, Tensor] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the images that are there."""
+        return sum(image.nbytes for image in self._images.values())
+
+    def get(self, place: int) -> Tensor | None:
+        """Return an image uint8 [C, H, W] that is not to be changed, or None where it is not there."""
+        return self._images.get(place)
+
+    def put(self, place: int, image: Tensor) -> None:
+        """Keep an image uint8 [C, H, W], a pixel's channels side by side: as decoders give it, it is no copy."""
+        self._images[place] = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+    def missing(self, places: Sequence[int]) -> list[int]:
+        """Return those of the places that hold no image."""
+        return [place for place in places if place not in self._images]
+
+
+class Packed:
+    """uint8 images of known sizes in files, each at its own place; what is not there yet is None.
+
+    The pixels stand in a file that is mapped, and a checksum (CRC-32) stands beside each image, written after it: a
+    process that died, a machine that stopped or a disk that lied leaves an image that does not count, never a wrong
+    one. Two runs may fill and read one folder at a time, as both write the same bytes.
 
     Args:
         shapes: Height, width and channels of each image, int64 [N, 3].
-        folder: Where the files stand; None keeps the images in memory.
+        folder: Where the files stand.
 
     Raises:
         OSError: the folder cannot be written, or the disk is full.
 
-    >>> packed = Packed(np.array([[2, 2, 3], [1, 4, 3]]))
-    >>> packed.put(1, torch.ones(3, 1, 4, dtype=torch.uint8))
-    >>> packed.get(0) is None, packed.get(1).shape
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     packed = Packed(np.array([[2, 2, 3], [1, 4, 3]]), Path(folder))
+    ...     packed.put(1, torch.ones(3, 1, 4, dtype=torch.uint8))
+    ...     packed.get(0) is None, packed.get(1).shape
     (True, torch.Size([3, 1, 4]))
     """
 
-    def __init__(self, shapes: np.ndarray, folder: Path | None = None) -> None:
+    in_memory = False
+
+    def __init__(self, shapes: np.ndarray, folder: Path) -> None:
         self._shapes = np.asarray(shapes, np.int64).reshape(-1, 3)
         self._starts = np.concatenate([[0], np.cumsum(self._shapes.prod(1))])
         self._there = np.zeros(len(self._shapes), bool)
-        self._sums: np.ndarray | None = None
-        if folder is None:
-            file = _in_memory()
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            used = os.open(folder / _USED, os.O_CREAT | os.O_RDWR)
-            weakref.finalize(self, os.close, used)  # held as long as this lives: nobody deletes the pack then
-            fcntl.flock(used, fcntl.LOCK_SH)
-            os.utime(folder / _USED)
-            file = os.open(folder / _PIXELS, os.O_CREAT | os.O_RDWR, 0o666)
-            self._sums = _sums(folder / _SUMS, len(self._shapes))
-        weakref.finalize(self, os.close, file)
-        self._file = file
-        _lengthen(file, max(1, self.nbytes), taken=folder is not None)
-        self._pixels = np.frombuffer(mmap.mmap(file, max(1, self.nbytes)), np.uint8)
+        folder.mkdir(parents=True, exist_ok=True)
+        used = os.open(folder / _USED, os.O_CREAT | os.O_RDWR)
+        weakref.finalize(self, os.close, used)  # held as long as this lives: nobody deletes the pack then
+        fcntl.flock(used, fcntl.LOCK_SH)
+        os.utime(folder / _USED)
+        self._file = os.open(folder / _PIXELS, os.O_CREAT | os.O_RDWR, 0o666)
+        weakref.finalize(self, os.close, self._file)
+        self._sums = _sums(folder / _SUMS, len(self._shapes))
+        _lengthen(self._file, max(1, self.nbytes))
+        self._pixels = np.frombuffer(mmap.mmap(self._file, max(1, self.nbytes)), np.uint8)
 
     def __len__(self) -> int:
         return len(self._shapes)
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the images stand in memory, and are gone with this object."""
-        return self._sums is None
 
     @property
     def nbytes(self) -> int:
@@ -88,7 +111,7 @@ class Packed:
     def get(self, place: int) -> Tensor | None:
         """Return an image uint8 [C, H, W], a view that is not to be changed, or None where it is not there (whole)."""
         if not self._there[place]:
-            if self._sums is None or self._sums[place] == 0 or _sum(self._slot(place)) != self._sums[place]:
+            if self._sums[place] == 0 or _sum(self._slot(place)) != self._sums[place]:
                 return None
             self._there[place] = True
         return torch.from_numpy(self._slot(place).reshape(*self._shapes[place])).permute(2, 0, 1)
@@ -103,10 +126,9 @@ class Packed:
         if tuple(image.shape) != (channels, height, width):
             raise ValueError(f"image {place} is {list(image.shape)}, not {[channels, height, width]}")
         pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()).reshape(-1)
-        # written, not copied into the mapping: new memory then costs half, and a full disk is an error, not a signal
+        # written, not copied into the mapping: a new page then costs half, and a full disk is an error, not a signal
         _write(self._file, pixels.data, int(self._starts[place]))
-        if self._sums is not None:
-            self._sums[place] = _sum(pixels)
+        self._sums[place] = _sum(pixels)
         self._there[place] = True
 
     def missing(self, places: Sequence[int]) -> list[int]:
@@ -122,34 +144,22 @@ def _sum(slot: np.ndarray) -> int:
     return zlib.crc32(slot.data) or 1
 
 
-def _in_memory() -> int:
-    """Return a file without a name that stands in memory; on disk where the system has no such."""
-    if sys.platform == "linux":
-        return os.memfd_create("torchwork")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-
-
 def _sums(path: Path, count: int) -> np.ndarray:
     file = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
-        _lengthen(file, count * 4, taken=True)
+        _lengthen(file, count * 4)
     finally:
         os.close(file)
     return np.memmap(path, np.uint32, mode="r+", shape=(count,)) if count else np.empty(0, np.uint32)
 
 
-def _lengthen(file: int, length: int, *, taken: bool) -> None:
-    """Make a file longer; with its blocks ``taken`` from the disk at once, so that a disk that is too full says so now.
+def _lengthen(file: int, length: int) -> None:
+    """Make a file longer, with its blocks taken from the disk at once, so that a disk that is too full says so now.
 
     A file is never made shorter, as another run may have it mapped.
     """
-    if length <= os.fstat(file).st_size:
-        return
-    if taken:
+    if length > os.fstat(file).st_size:
         os.posix_fallocate(file, 0, length)
-    else:
-        os.ftruncate(file, length)
 
 
 def _write(file: int, pixels: memoryview, start: int) -> None:

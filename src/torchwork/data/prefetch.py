@@ -24,16 +24,16 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
     >>> list(ahead(iter(range(3))))
     [0, 1, 2]
     """
-    ready: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+    ready: queue.SimpleQueue[tuple[list[Any], BaseException | None]] = queue.SimpleQueue()
     wanted = threading.Semaphore(1)
     stopped = threading.Event()
 
     def run() -> None:
         try:
             while wanted.acquire() and not stopped.is_set():
-                ready.put((next(items, _END), None))
+                ready.put(([next(items, _END)], None))
         except BaseException as error:
-            ready.put((_END, error))
+            ready.put(([], error))
         finally:
             if isinstance(items, Generator):
                 items.close()
@@ -42,14 +42,13 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
     thread.start()
     try:
         while True:
-            item, error = ready.get()
+            made, error = ready.get()
             if error is not None:
                 raise error
-            if item is _END:
+            if made[0] is _END:
                 return
             wanted.release()  # the next one is made while this one is in use
-            yield item
-            del item  # a batch of photographs is not held while it is waited for the next
+            yield made.pop()  # not held here: a batch of photographs is gone as soon as it is floats
     finally:
         stopped.set()
         wanted.release()

@@ -71,11 +71,12 @@ class Reading:
         assert self._decoded is not None
         self._decoded.fill(ids)
 
-    def __call__(self, key: Key) -> tuple[Any, Tensor]:
+    def __call__(self, key: Key, into: Tensor | None = None) -> tuple[Any, Tensor]:
+        """Return inputs and target; ``into`` is a batch of image files that may be written over."""
         epoch, ids = key
         if self._decoded is not None:
             raw = None if self._source.targets is None else self._source.targets[ids]
-            found = self._decoded.batch(ids, self._sized(epoch, ids), count=self.num_threads)
+            found = self._decoded.batch(ids, self._sized(epoch, ids), count=self.num_threads, into=into)
             return stacked(found, self._pipeline.where), self.target(raw, ids)
         inputs, raw = self._source.read(ids, epoch=epoch, size=self._pipeline.size_hint)
         sized = self._sized(epoch, ids)
@@ -95,9 +96,7 @@ class Reading:
         """Return what gives the image at a place of ``ids`` its size, or None."""
         if self._sizing is None:
             return None
-        keys = self._sizing.keys(self._seed, epoch, ids)
-        one = self._sizing.operation.one  # type: ignore[attr-defined]
-        return lambda place, image: one(image, keys[place])
+        return self._sizing.operation.at(self._sizing.keys(self._seed, epoch, ids))  # type: ignore[attr-defined]
 
 
 def reading(

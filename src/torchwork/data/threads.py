@@ -45,9 +45,13 @@ def over(function: Callable[[Item], Result], items: Sequence[Item], count: int |
     threads = min(num_cores() if count is None else count, len(items))
     if threads < 2 or len(items) < FEW:
         return [function(item) for item in items]
-    # A thread takes a run of items at a time: an item may cost no more than handing it over.
-    length = max(1, min(64, len(items) // (threads * 4)))
-    runs = [items[start : start + length] for start in range(0, len(items), length)]
+    # A thread takes a run of items at a time: an item may cost no more than handing it over. The runs grow shorter, so
+    # that no thread is left with a long one when the others are done.
+    runs, start = [], 0
+    while start < len(items):
+        length = max(1, min(64, (len(items) - start) // (threads * 2)))
+        runs.append(items[start : start + length])
+        start += length
     with ThreadPoolExecutor(threads) as pool:
         done: Iterable[list[Result]] = pool.map(lambda run: [function(item) for item in run], runs)
         return [result for run in done for result in run]

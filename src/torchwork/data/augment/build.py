@@ -31,15 +31,16 @@ class Augmentation:
         """Return the uint64 keys of samples: a function of the seed, the epoch, the sample and this operation."""
         return rng.keys(seed, "augment", self.place, self.name, epoch, ids)
 
-    def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
-        """Return the augmented images [B, C, H, W].
+    def __call__(self, images: Tensor, keys: np.ndarray, *, owned: bool = False) -> Tensor:
+        """Return the augmented images [B, C, H, W]; ``owned`` ones may be changed where that spares a copy.
 
         Raises:
             InputError: the samples are no images, or of a size that the operation cannot take.
         """
         self.check(images)
         try:
-            return self.operation(images, keys)
+            in_place = getattr(self.operation, "in_place", None) if owned else None
+            return (in_place or self.operation)(images, keys)
         except ValueError as error:
             if self.name not in AUGMENTS:  # a user's own: its traceback says more
                 raise

@@ -23,10 +23,17 @@ class _Flip:
 
     def __call__(self, images: Tensor, keys: np.ndarray) -> Tensor:
         """Return [B, C, H, W], a new tensor; ``keys`` (uint64 [B]) decide which images are mirrored."""
-        mirrored = rng.uniform(keys, 1)[:, 0] < self.p
-        found = images.clone()
-        change(found, np.flatnonzero(mirrored), lambda some: some.flip(self._axis))
-        return found
+        return self.in_place(images.clone(), keys)
+
+    def in_place(self, images: Tensor, keys: np.ndarray) -> Tensor:
+        """Do the same in the batch itself, and return it."""
+        rows = np.flatnonzero(rng.uniform(keys, 1)[:, 0] < self.p)
+        if images.device.type == "cpu":  # one at a time takes a fifth of the time: no copy of all that are mirrored
+            for row in rows.tolist():
+                images[row] = images[row].flip(self._axis)
+        else:
+            change(images, rows, lambda some: some.flip(self._axis))
+        return images
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p={self.p})"
