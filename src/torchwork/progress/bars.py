@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchwork.progress import table
 from torchwork.progress.figures import figure
@@ -57,8 +57,9 @@ class TerminalProgress:
             transient=True,
         )
         done = outlook.standing.index
-        self._run = self._bars.add_task("run".ljust(self._names), total=total, completed=done, facts="", count="")
-        self._epoch = self._bars.add_task(f"epoch {first}", total=steps, facts="", count="")
+        empty: dict[str, Any] = {"facts": "", "count": " " * self._counts}
+        self._run = self._bars.add_task("run".ljust(self._names), total=total, completed=done, **empty)
+        self._epoch = self._bars.add_task(f"epoch {first}", total=steps, **empty)
         self._shown_epoch = first
         self._pace = Pace(REDRAW)
         self._bars.start()
