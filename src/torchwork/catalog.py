@@ -99,7 +99,9 @@ def parameters(component: Any) -> dict[str, inspect.Parameter]:
         signature = inspect.signature(component)
     except (TypeError, ValueError):
         return {}
-    function = component.__init__ if inspect.isclass(component) else component
+    function = component
+    if inspect.isclass(component):  # the signature is that of __new__ where the class has one
+        function = component.__init__ if component.__new__ is object.__new__ else component.__new__
     try:
         hints = typing.get_type_hints(function)
     except Exception:  # an annotation that names what is not imported: then the option is not checked by type

@@ -80,7 +80,7 @@ def three(tmp_path):
 
 def test_a_metric_of_torchmetrics_by_its_bare_name_gets_task_and_classes_from_the_data(tmp_path):
     path, facts, outputs = three(tmp_path)
-    specs = [{"name": "CohenKappa"}, {"name": "FBetaScore", "beta": 2.0, "average": "macro", "as": "f2"}]
+    specs = [{"name": "CohenKappa"}, {"name": "FBetaScore", "beta": 2, "average": "macro", "as": "f2"}]
     assert len(custom.load(specs, facts)) == 2
     found = custom.of_split(specs, path, facts)
     target, prediction = np.arange(40) % 3, outputs.argmax(1)
@@ -230,12 +230,13 @@ def test_every_mistake_is_told_at_once_with_its_place(mine):
         {"name": f"{mine}:wrong"},
         {"name": f"{mine}:cost", "as": "wrong"},
         {"name": "PearsonCorrCoef"},
+        {"name": "FBetaScore", "beta": "x"},
     ]
     with pytest.raises(InputError) as raised:
         custom.load(specs, OF_CLASSES)
     codes = {finding.where.split(".")[0]: finding.code for finding in raised.value.findings}
     assert codes == {
-        "metrics[0]": "metric-fails",
+        "metrics[0]": "wrong-type",
         "metrics[1]": "metric-fails",
         "metrics[2]": "import-failed",
         "metrics[3]": "no-arguments",
@@ -247,6 +248,7 @@ def test_every_mistake_is_told_at_once_with_its_place(mine):
         "metrics[9]": "name-taken",
         "metrics[11]": "name-taken",
         "metrics[12]": "metric-fails",
+        "metrics[13]": "wrong-type",
     }
 
 

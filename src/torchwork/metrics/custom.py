@@ -151,13 +151,21 @@ def _load(spec: Component, data: Mapping[str, Any], where: str) -> Metric:
     findings = catalog.check_options(component, options, where, supplied=(*supplied, *_arguments(component)))
     if findings:
         raise InputError(findings)
-    bound = catalog.convert(component, {key: v for key, v in supplied.items() if key not in options} | options)
+    bound = _bound(component, {key: v for key, v in supplied.items() if key not in options} | options)
     if inspect.isclass(component):
         return Metric(name, _of_class(component, bound, where))
     if not callable(component):
         message = f"{spec['name']} is {type(component).__name__!r}, no function"
         raise InputError(Finding("no-function", "error", where, message, "name a function or a metric of torchmetrics"))
     return Metric(name, _of_function(component, bound, data, where))
+
+
+def _bound(component: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as the signature asks for them: 2 as 2.0, on which torchmetrics insists."""
+    known = catalog.parameters(component)
+    floats = {name for name, parameter in known.items() if parameter.annotation is float}
+    converted = catalog.convert(component, options)
+    return {name: float(value) if name in floats else value for name, value in converted.items()}
 
 
 def _check_kind(component: Any, spec: Component, data: Mapping[str, Any], where: str) -> None:
