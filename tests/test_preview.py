@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from torchwork import config, preview
+from torchwork import config, preview, run
 from torchwork.cli import main
+from torchwork.report import plots
 from torchwork.run_data import open_data
 from torchwork.types import InputError
 
@@ -131,3 +132,49 @@ def test_the_command_writes_a_png_and_says_where(capsys):
     assert lines[-1] == "written to preview.png"
     with Image.open(io.BytesIO(Path("preview.png").read_bytes())) as image:
         assert image.format == "PNG"
+
+
+SCHEDULED = {
+    "data": {"source": "Iris", "batch_size": 21},
+    "model": {"name": "MLP", "hidden": [4]},
+    "optimizer": {"name": "SGD", "lr": 0.1, "groups": [{"match": "output*", "lr": 0.5}]},
+    "schedule": {"name": "StepLR", "step_size": 1, "warmup_steps": 3},
+    "train": {"epochs": 3},
+}
+
+
+def test_a_schedule_is_drawn_as_training_will_follow_it(monkeypatch):
+    drawn = []
+    original = plots.learning_rate
+    monkeypatch.setattr(
+        "torchwork.report.plots.schedule.learning_rate",
+        lambda rates, **options: drawn.append((rates, options)) or original(rates, **options),
+    )
+    lines = preview.write(config.load(SCHEDULED))
+    assert lines[-1] == "learning rate  written to learning-rate.svg"
+    assert Path("learning-rate.svg").read_text(encoding="utf-8").count("<svg") == 1
+    ((rates, options),) = drawn
+    seen = []
+    watch = type("Watch", (), {name: lambda *_: None for name in ("start", "epoch", "message", "stop")})()
+    watch.step = lambda step, epoch: seen.append(step.lr)
+    trained = run.train(SCHEDULED, out=Path("run"), progress=watch)
+    assert [row[0] for row in rates] == seen
+    assert len(rates) == trained.history[-1]["step"]
+    assert {round(row[1] / row[0], 9) for row in rates} in ({5.0}, {0.2})
+    assert "output*" in options["names"]
+
+
+def test_a_schedule_that_waits_for_a_metric_says_so_and_none_draws_nothing():
+    lines = preview.write(config.load({**SCHEDULED, "schedule": "ReduceLROnPlateau"}))
+    assert lines[-1].startswith("learning rate  written")
+    assert "falls when the metric stands still" in Path("learning-rate.svg").read_text(encoding="utf-8")
+    Path("learning-rate.svg").unlink()
+    preview.write(config.load({**SCHEDULED, "schedule": None}))
+    assert not Path("learning-rate.svg").exists()
+
+
+def test_a_batch_is_seen_where_the_schedule_is_wrong():
+    wrong = {**SCHEDULED, "schedule": {"name": "StepLR", "step_size": 0}}
+    lines = preview.write(config.load(wrong))
+    assert lines[0].startswith("run: all 21")
+    assert "learning rate  not drawn: schedule.step_size" in lines[-1]

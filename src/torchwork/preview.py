@@ -1,23 +1,27 @@
-"""A batch of training as the model will see it, before and after augmentation: a picture, or lines of text."""
+"""A batch of training as the model will see it, before and after augmentation: a picture, or lines of text.
+
+Beside it the learning rate of every step ahead, where a schedule moves it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork import durable
+from torchwork import assembly, durable
 from torchwork.config import Config
 from torchwork.data.loader import Loader
 from torchwork.data.pipelines.tables import Tables
 from torchwork.data.pipelines.texts import Texts
 from torchwork.data.tokens import FIRST
 from torchwork.inspection import sheet
+from torchwork.optim.schedule import Schedule, rates_ahead
 from torchwork.run_data import Data, open_data
 from torchwork.training import device as devices
 from torchwork.types import Batch, Finding, InputError
@@ -44,6 +48,8 @@ class Seen:
 def write(config: Config, out: Path | None = None) -> list[str]:
     """Look at the first batch of training; write a picture where there is one, and return what there is to print.
 
+    Where the config has a schedule, ``learning-rate.svg`` is written beside.
+
     Args:
         config: A whole one.
         out: Where the picture goes (``preview.png`` where left out), or the lines, where the samples are no pictures.
@@ -55,13 +61,19 @@ def write(config: Config, out: Path | None = None) -> list[str]:
         fix = "make it, or name another"
         raise InputError(Finding("missing-path", "error", "--out", f"the folder {out.parent} is not there", fix))
     with devices.using_threads(config.train.threads or 1):
-        data, _ = open_data(config, torch.device("cpu"))
+        data, task = open_data(config, torch.device("cpu"))
         try:
             seen = _look(config, data)
             pictures = _pictures(data, seen)
             shown = [] if pictures else _texts(data, seen)
+            written = _written(seen, pictures, shown, out)
+            rates = _learning_rate(config, data, task, (out or Path("preview.png")).with_name("learning-rate.svg"))
         finally:
             data.close()
+    return [*written, *rates]
+
+
+def _written(seen: Seen, pictures: dict[str, Tensor], shown: list[str], out: Path | None) -> list[str]:
     if not pictures:
         lines = [*seen.lines, "", *shown]
         if out is not None:
@@ -74,6 +86,28 @@ def write(config: Config, out: Path | None = None) -> list[str]:
     content = sheet.sheet(list(pictures.values()), list(pictures), seen.labels, seen.lines[0])
     durable.write_file(path, content)
     return [*seen.lines, f"written to {path}"]
+
+
+def _learning_rate(config: Config, data: Data, task: Any, path: Path) -> list[str]:
+    """Draw the learning rates of the run ahead, where there is a schedule; return what there is to say."""
+    if config.schedule is None:
+        return []
+    try:
+        state, _ = assembly.build_state(config, data, task, torch.device("cpu"), pretrained=False)
+    except InputError as error:  # the batch was to be seen, and it is
+        return [f"learning rate  not drawn: {error.findings[0]}"]
+    from torchwork.report.plots import svg  # matplotlib, which only those who draw shall wait for
+    from torchwork.report.plots.schedule import learning_rate
+
+    steps = -(-len(data.loaders["train"]) // config.train.accumulate)
+    moved = cast("Schedule", state.schedule)
+    rates = rates_ahead(moved, state.optimizer, epochs=config.train.epochs, steps_per_epoch=steps)
+    notes = [f"the first {len(rates):,} steps"] if len(rates) < config.train.epochs * steps else []
+    notes += ["falls when the metric stands still"] if moved.needs_metric else []
+    names = [str(group.get("match") or "all the rest") for group in state.optimizer.param_groups]
+    figure = learning_rate(rates, steps_per_epoch=steps, names=names, note="; ".join(notes))
+    durable.write_file(path, svg.text(figure, "learning_rate"))
+    return [f"learning rate  written to {path}"]
 
 
 def _check_suffix(path: Path, suffix: str) -> None:

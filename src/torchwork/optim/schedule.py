@@ -193,3 +193,26 @@ def build(
         fix = "use Python functions, and keep plain numbers, texts, lists and dicts in the scheduler"
         raise InputError(Finding("unsaveable", "error", f"{where}.name", message, fix)) from error
     return Schedule(optimizer.param_groups, built, plan)
+
+
+def rates_ahead(
+    schedule: Schedule, optimizer: Optimizer | Optimizers, *, epochs: int, steps_per_epoch: int, most: int = 200_000
+) -> list[list[float]]:
+    """Return the learning rates that a schedule will give: for each update one for each group of parameters.
+
+    The schedule and the rates of the optimizer are moved on by this, so both must be built for it. What depends on a
+    metric (ReduceLROnPlateau) stays where warm-up leaves it. At most ``most`` updates, which take seconds.
+
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    >>> schedule = build({"name": "StepLR", "step_size": 1}, optimizer, epochs=2, steps_per_epoch=2)
+    >>> rates_ahead(schedule, optimizer, epochs=2, steps_per_epoch=2)
+    [[1.0], [1.0], [0.1], [0.1]]
+    """
+    rates: list[list[float]] = []
+    for step in range(1, min(epochs * steps_per_epoch, most) + 1):
+        rates.append(_lrs(optimizer.param_groups))
+        schedule.after_update()
+        if step % steps_per_epoch == 0 and not schedule.needs_metric:
+            schedule.after_epoch()
+    return rates
