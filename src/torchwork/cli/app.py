@@ -117,7 +117,7 @@ def summary(
     overrides: Overrides = None,
     net: Annotated[bool, typer.Option("--net", help="Print the model as print(net) does, too.")] = False,
 ) -> None:
-    """Print a model's layers: shapes, parameters, multiply-adds, memory."""
+    """Print a model's layers, their parameters and multiply-adds."""
     with reporting(None if path.is_dir() else path, overrides or ()):
         from torchwork.cli.summary import summarise
 
@@ -280,6 +280,21 @@ def report(
         from torchwork.cli.pages import write_report
 
         write_report(run, out, show)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="The directories of two runs or more.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write the page.")] = Path(
+        "compare.html"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare runs: what they reached, what differs, what is real."""
+    with reporting():
+        from torchwork.cli.comparing import compare_runs
+
+        compare_runs(runs, out, as_json)
 
 
 @app.command("list")
