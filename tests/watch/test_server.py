@@ -305,12 +305,17 @@ def test_a_page_that_is_open_gets_the_last_word(tmp_path, monkeypatch):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         assert json.loads(server.state().content)["ending"] is False
+        assert ask(server, f"/{server.token}/bye")[0] == 200
+        assert not server.told_the_end.is_set(), "it is not ending yet"
         monkeypatch.setattr(served, "_OPEN_SECONDS", 1e6)  # the page is open, and will ask
         ending = threading.Thread(target=server.end)
         ending.start()
         while not server.ending:
             time.sleep(0.001)
         assert json.loads(ask(server, f"/{server.token}/state")[2])["ending"] is True
+        assert ask(server, f"/{server.token}/history")[0] == 200, "it still answers"
+        assert not server.told_the_end.is_set()
+        assert ask(server, f"/{server.token}/bye")[0] == 200
         ending.join()
         thread.join()
 

@@ -130,7 +130,7 @@ function showCurves() {
     for (const [other, chart] of charts) if (other !== key && chart.title === title) { chart.figure.remove(); charts.delete(other); }
     if (!charts.has(key)) charts.set(key, new Chart($("curves"), title, known.map((name) => name.replaceAll("_", " "))));
     const running = known.map((name) => (name === "train_loss" && now !== null && state.train_loss !== null ? [now, state.train_loss] : null));
-    charts.get(key).draw(known.map(points), running, Math.max(ends, now || 0));
+    charts.get(key).draw(known.map(points), running, Math.max(ends, Math.ceil(now || 0)));
   }
   $("no-curves").hidden = [...charts.values()].some((chart) => !chart.figure.hidden);
 }
@@ -174,6 +174,7 @@ function wave(heights, parent) {
 }
 
 function farewell() {
+  fetch("bye").catch(() => {});
   $("stop").hidden = $("report").hidden = true;
   const finished = state.phase === "finished";
   setText($("message"), finished

@@ -26,7 +26,7 @@ from torchwork.watch import seen
 HOST = "127.0.0.1"
 _NAMES = (HOST, "localhost", "[::1]")  # any port: it may be reached through a tunnel
 _REQUEST_SECONDS = 10.0
-_OPEN_SECONDS = 3.0  # a page that has not asked for so long is closed, or sleeps
+_OPEN_SECONDS = 5.0  # a page that has not asked for so long is closed, or sleeps
 _REPORT_RULES = (  # a sandbox: whatever a report holds, it is no page of this server and can ask it for nothing
     "sandbox allow-scripts allow-downloads; default-src 'none'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'; "
@@ -35,12 +35,13 @@ _REPORT_RULES = (  # a sandbox: whatever a report holds, it is no page of this s
 
 
 class Answer(NamedTuple):
-    """What is sent back: ``rules`` is the content security policy."""
+    """What is sent back: ``rules`` is the content security policy; after the ``last`` the server ends."""
 
     status: HTTPStatus
     content: bytes = b""
     kind: str = "text/plain; charset=utf-8"
     rules: str = "default-src 'none'; frame-ancestors 'none'"
+    last: bool = False
 
 
 class Server(ThreadingHTTPServer):
@@ -57,7 +58,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, directory: Path, port: int = 0) -> None:
         self.directory = directory
         self.token = secrets.token_urlsafe(24)
-        self.ending = False  # the page is told that this was the last answer
+        self.ending = False  # the page is told to fetch what it still lacks, and says good-bye
         self.told_the_end = threading.Event()
         self.page, self.page_rules = _page()
         self._asked: set[processes.Process] = set()
@@ -106,11 +107,8 @@ class Server(ThreadingHTTPServer):
         """Answer where the run stands."""
         _touch(self.directory)
         self._asked_at = time.monotonic()
-        ending = self.ending
-        content = seen.encoded({**seen.state(self.directory), "ending": ending})
-        if ending:
-            self.told_the_end.set()
-        return Answer(HTTPStatus.OK, content, "application/json")
+        ending = self.ending  # before it is looked at the run: what the page is told last is how it ended
+        return _json({**seen.state(self.directory), "ending": ending})
 
     def stop(self) -> Answer:
         """Interrupt the run as Ctrl-C does, once: a second time would end it without saving."""
@@ -166,6 +164,7 @@ ROUTES: dict[tuple[str, str], Callable[[Server], Answer]] = {
     ("GET", "worst"): lambda server: _json(seen.worst(server.directory)),
     ("GET", "batch"): lambda server: _file(server, "batch", "image/png"),
     ("GET", "report"): lambda server: _file(server, "report", _HTML, _REPORT_RULES),
+    ("GET", "bye"): lambda server: Answer(HTTPStatus.OK, last=server.ending),
     ("POST", "stop"): Server.stop,
 }
 
@@ -222,6 +221,8 @@ class _Request(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.content)
+        if answer.last:
+            self.server.told_the_end.set()
 
 
 def _touch(directory: Path, *, gone: bool = False) -> None:
