@@ -98,7 +98,7 @@ def test_report_of_a_ranking_never_puts_scores_and_true_values_on_one_scale(tmp_
     drawn = {path.name for path in (directory / "plots").iterdir()}
     assert {"curves.svg", "score_against_true-test.svg"} <= drawn
     assert "predicted_against_true-test.svg" not in drawn
-    assert "kendall tau" in page.text
+    assert "Kendall tau" in page.text
 
 
 def test_report_of_vectors_says_what_a_prediction_is(tmp_path):
@@ -124,7 +124,7 @@ def test_metrics_of_single_classes_are_no_headlines(tmp_path):
     figures = {"loss": 0.5, "lrap": 0.9, "roc_auc/cat": 0.8, "roc_auc": 0.85}
     rundir.write_json(directory / rundir.METRICS, {"test": figures})
     found = [headline.name for headline in summary.headlines(facts.read(directory))]
-    assert found == ["lrap", "roc auc", "loss"]
+    assert found == ["LRAP", "ROC AUC", "loss"]
 
 
 def test_report_of_several_outputs_names_each(tmp_path):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from torchwork.report import names
 from torchwork.report.facts import Facts
 from torchwork.report.figures import figure, number
 
@@ -92,7 +93,7 @@ def methods(facts: Facts, split: str) -> str:
 def without_interval(facts: Facts) -> list[tuple[str, list[str]]]:
     """Return why metrics have no interval: each reason, and the metrics that it holds for."""
     pairs = [
-        (str(item["reason"]), f"{metric.replace('_', ' ')} on {split}")
+        (str(item["reason"]), f"{names.metric(metric)} on {split}")
         for split in facts.intervals
         for metric, item in _inner(facts.intervals, split).items()
         if isinstance(item, Mapping) and item.get("reason") and "/" not in metric
@@ -104,7 +105,7 @@ def undefined(facts: Facts) -> list[tuple[str, list[str]]]:
     """Return why metrics have no value: each reason, and the metrics and splits that it holds for."""
     return grouped(
         [
-            (str(reason), f"{metric.replace('_', ' ')} on {split}")
+            (str(reason), f"{names.metric(metric)} on {split}")
             for split, reasons in facts.undefined.items()
             for metric, reason in reasons.items()
         ]
@@ -139,10 +140,10 @@ def choices(facts: Facts) -> list[Choice]:
     for what, content in facts.chosen.items():
         said = f"{what} {figure(content.get('value'))}"
         if content.get("by"):
-            said += f", the best for {str(content['by']).replace('_', ' ')}"
+            said += f", the best for {names.metric(content['by'])}"
         for split, metrics in content.items():
             for metric, pair in metrics.items() if isinstance(metrics, Mapping) else ():
                 if isinstance(pair, list | tuple) and len(pair) == 2:
-                    name = str(metric).replace("_", " ")
+                    name = names.metric(metric)
                     rows.append(Choice(said, str(split), name, figure(pair[0]), figure(pair[1])))
     return rows

@@ -128,7 +128,10 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        figure=figure, shortened=lambda name: names.label(name, 80), words=lambda name: str(name).replace("_", " ")
+        figure=figure,
+        shortened=lambda name: names.label(name, 80),
+        words=lambda name: str(name).replace("_", " "),
+        metric=names.metric,
     )
     return environment
 

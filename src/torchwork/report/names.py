@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import unicodedata
 
+_WRITTEN = {
+    **{word: word.upper() for word in ("auc", "crps", "lrap", "mae", "map", "rmse", "roc")},
+    "f1": "F1",
+    "r": "R",
+    "r2": "R²",
+    "brier": "Brier",
+    "kendall": "Kendall",
+    "poisson": "Poisson",
+}
+
+
+def metric(name: object) -> str:
+    """Return a metric's name as people write it.
+
+    >>> metric("roc_auc"), metric("f1_macro"), metric("map_at_r"), metric("balanced_accuracy")
+    ('ROC AUC', 'F1 macro', 'MAP at R', 'balanced accuracy')
+    """
+    return " ".join(_WRITTEN.get(word, word) for word in str(name).split("_"))
+
 
 def label(name: object, limit: int = 24) -> str:
     """Return a name from the data as one line that XML can hold, its middle left out where it is long.

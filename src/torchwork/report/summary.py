@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from torchwork.report import cost
-from torchwork.report.data_facts import aside, component, section
+from torchwork.report import cost, names
+from torchwork.report.data_facts import aside, component, section, texts
 from torchwork.report.doubt import doubted
 from torchwork.report.facts import Facts
 from torchwork.report.figures import duration, figure, number
@@ -34,7 +34,7 @@ def headlines(facts: Facts) -> list[Headline]:
     split = headline_split(facts)
     if split is None:
         return []
-    return [Headline(name.replace("_", " "), *doubted(facts, split, name)) for name in _leading(facts, split)]
+    return [Headline(names.metric(name), *doubted(facts, split, name)) for name in _leading(facts, split)]
 
 
 def headline_note(facts: Facts) -> str:
@@ -128,9 +128,9 @@ def _leading(facts: Facts, split: str) -> list[str]:
     Metrics of one class or one target, as ``recall/cat``, are none of them.
     """
     metrics = facts.metrics[split]
-    names = [name for name in LEADING if name in metrics]
-    names += [name for name in metrics if name not in LEADING and name != "loss" and "/" not in name]
-    return [*names, *(["loss"] if "loss" in metrics else [])][:4]
+    found = [name for name in LEADING if name in metrics]
+    found += [name for name in metrics if name not in LEADING and name != "loss" and "/" not in name]
+    return [*found, *(["loss"] if "loss" in metrics else [])][:4]
 
 
 def _what(facts: Facts) -> str:
@@ -138,7 +138,7 @@ def _what(facts: Facts) -> str:
     source = component(section(facts.config, "data").get("source"))
     sizes = {split: _size(facts, split) for split in section(facts.data, "num_samples")}
     counted = _listed([f"{size:,} {split}" for split, size in sizes.items()])
-    kinds = facts.data.get("classes")
+    kinds = texts(facts.data.get("classes"))
     called = "symbols" if facts.data.get("task") == "sequence" else "classes"
     classes = f" of {len(kinds):,} {called}" if kinds else ""
     samples = f" ({counted} samples{classes})" if counted else ""
