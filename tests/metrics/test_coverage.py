@@ -139,10 +139,11 @@ def test_bootstrap_intervals_cover_the_truth_in_at_least_90_percent_of_data_sets
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_bootstrap_intervals_of_a_thousand_data_sets_cover_the_truth_for_each_metric():
     found, by_size = defaultdict(list), defaultdict(list)
     for setting, (make, options) in SETTINGS.items():
-        for name, num, hit in covered(make, options, each=20 if "ten" in setting else 40, times=600):
+        for name, num, hit in covered(make, options, each=12 if "ten" in setting else 24, times=500):
             found[name.partition("/")[0]].append(hit)
             by_size[num].append(hit)
     print({name: (rate, len(found[name])) for name, rate in told(found).items()}, told(by_size))
@@ -151,6 +152,7 @@ def test_bootstrap_intervals_of_a_thousand_data_sets_cover_the_truth_for_each_me
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_grouped_bootstrap_intervals_cover_the_truth():
     found = []
     for repeat in range(300):

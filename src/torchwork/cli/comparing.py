@@ -1,0 +1,52 @@
+"""Comparing runs: the page, and the same as short tables."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torchwork.cli import layout
+
+
+def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Write the page that compares runs, and print what it says.
+
+    Raises:
+        InputError: fewer than two runs, one that is none, or the page cannot be written.
+    """
+    from torchwork.report import compare, names
+
+    found = compare.write(runs, out)
+    if as_json:
+        print(json.dumps(_plain(found.plain()), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    labels = list(found.runs)
+    if found.metrics:
+        layout.title(f"figures on {found.split}, with 95% intervals")
+        rows = [
+            [names.metric(metric), *(f"{v.value} ({v.interval})" if v.interval else v.value for v in values)]
+            for metric, values in found.metrics
+        ]
+        layout.table(["", *labels], rows, right=labels)
+    if found.differs["config"]:
+        layout.title("what differs in the config")
+        layout.table(
+            ["", *labels], [[key, *(value[:40] for value in values)] for key, values in found.differs["config"]]
+        )
+    said = [text for pair in found.pairs for text in (pair.sentence, *pair.notes) if text]
+    layout.title("is the difference real?")
+    for text in [*said, *found.said_of_seeds, *found.notes]:
+        print(text)
+    print(f"\npage     {out}")
+
+
+def _plain(value: Any) -> Any:
+    """Return content without NaN and infinities, which JSON has not: null stands there."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
