@@ -108,7 +108,9 @@ def over(runs: Sequence[Path]) -> list[Figure]:
     figures = []
     for split, names in metrics[0].items():
         for name in names:
-            values = [float(found.get(split, {}).get(name, math.nan)) for found in metrics]
+            if not all(name in found.get(split, {}) for found in metrics):
+                continue  # not defined in one of the folds
+            values = [float(found[split][name]) for found in metrics]
             mean = sum(values) / len(values)
             spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
             figures.append(Figure(split, name, mean, spread, values))

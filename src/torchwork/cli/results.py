@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchwork import rundir
 from torchwork.cli import layout
+from torchwork.cli.figures import print_figures, said
 from torchwork.progress.events import Events
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def print_results(run: Path, quiet: bool = False) -> None:
     last = "test" if "test" in metrics else next(iter(metrics), None)
     if last is not None:
         _print_report(run, last)
-        print_metrics(metrics)
+        print_figures(run, metrics)
         _print_looks(run)
     print(f"\nreport   {run / rundir.REPORT}")
     print(f"predict  torchwork predict {run} FILES...")
@@ -70,13 +71,11 @@ def print_folds(folds: Folds, quiet: bool = False) -> None:
         print(folds.path)
         return
     splits = list(dict.fromkeys(figure.split for figure in folds.figures))
-    said = {
-        (figure.metric, figure.split): f"{_figure(figure.mean)} ± {_figure(figure.std)}" for figure in folds.figures
-    }
+    cells = {(figure.metric, figure.split): f"{said(figure.mean)} ± {said(figure.std)}" for figure in folds.figures}
     names = [name for name in dict.fromkeys(figure.metric for figure in folds.figures) if "/" not in name]
     layout.title(f"mean ± standard deviation of {len(folds.runs)} folds")
     layout.table(
-        ["", *splits], [[name, *(said.get((name, split), "") for split in splits)] for name in names], right=splits
+        ["", *splits], [[name, *(cells.get((name, split), "") for split in splits)] for name in names], right=splits
     )
     times = sum(len(rundir.looks(run)) for run in folds.runs)
     if times:
@@ -88,19 +87,10 @@ def print_evaluation(run: Path, metrics: Mapping[str, Mapping[str, float]]) -> N
     """Print the figures of the splits that were evaluated anew."""
     for split in metrics:
         _print_report(run, split)
-    print_metrics(metrics)
+    print_figures(run, metrics)
     if "test" in metrics:
         _print_looks(run)
     print(f"\nreport   {run / rundir.REPORT}")
-
-
-def print_metrics(metrics: Mapping[str, Mapping[str, float | str]]) -> None:
-    """Print the figures of each split, a column a split; those of a single class are left out."""
-    splits = list(metrics)
-    names = [name for name in dict.fromkeys(n for figures in metrics.values() for n in figures) if "/" not in name]
-    rows = [[name, *(_figure(metrics[split].get(name)) for split in splits)] for name in names]
-    layout.title("figures")
-    layout.table(["", *splits], rows, right=splits)
 
 
 def _print_looks(run: Path) -> None:
@@ -122,11 +112,3 @@ def _print_report(run: Path, split: str) -> None:
     taken = ", each taken for the class of the nearest other one" if data.get("task") == "embedding" else ""
     layout.title(f"{split}: {data['num_samples'][split]:,} samples{taken}")
     print(classification_report(run / rundir.predictions(split), classes).rstrip())
-
-
-def _figure(value: float | str | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):  # NaN and infinities stand in JSON as texts
-        return value
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.4g}"
