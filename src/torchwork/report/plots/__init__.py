@@ -14,6 +14,7 @@ PLOTS = {
     "contributions": "torchwork.report.plots.columns:contributions",
     "ctc_alignment": "torchwork.report.plots.alignment:ctc_alignment",
     "curves": "torchwork.report.plots.history:curves",
+    "curves_of_runs": "torchwork.report.plots.compared:curves_of_runs",
     "embedding": "torchwork.report.plots.plane:embedding",
     "error_by_length": "torchwork.report.plots.lengths:error_by_length",
     "error_quantiles": "torchwork.report.plots.errors:error_quantiles",
