@@ -20,3 +20,16 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # threads of several workers woul
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set TORCHWORK_CACHE to a folder that is not there yet, another one for each test."""
     monkeypatch.setenv("TORCHWORK_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex[:12]}"))
+
+
+# where pictures and what the page says are what is tested; elsewhere drawing takes ten times as long as a small run
+_DRAWN = {"report", "browser", "inspection", "slow", "test_examples.py", "test_commands.py"}
+
+
+@pytest.fixture(autouse=True)
+def undrawn(request, monkeypatch):
+    """Leave out the plots of a report, but in the tests of these."""
+    if not _DRAWN.intersection(request.path.parts) and request.path.suffix == ".py" and "tests" in request.path.parts:
+        from torchwork.report import drawings
+
+        monkeypatch.setattr(drawings, "KINDS", dict.fromkeys(drawings.KINDS, ()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ import typer
 
 from torchwork.types import Finding, InputError, RunError
 
-FAILED, WRONG_INPUT, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 130, 143
+FAILED, WRONG_INPUT, COME_BACK, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 75, 130, 143
 
 
 @contextmanager
@@ -55,7 +56,8 @@ def reporting(
     except KeyboardInterrupt as error:
         from torchwork.training.interrupt import Interrupted
 
-        code = 128 + error.signal if isinstance(error, Interrupted) else SIGINT_EXIT
+        number = error.signal if isinstance(error, Interrupted) else signal.SIGINT
+        code = COME_BACK if number == signal.SIGUSR1 else 128 + number
         raise end(str(error) or "interrupted", code) from None
     except MemoryError:
         text = "error: out of memory; take a smaller data.batch_size or smaller samples"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop grants after its current step, not as an exception inside it."""
+"""Ctrl-C, SIGTERM and SIGUSR1 as a wish that the loop grants after its current step, not as an exception inside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+# SIGUSR1 is what schedulers send some time before they end a job that may come back
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -28,7 +31,7 @@ class StopRequest:
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request while inside; a second SIGINT raises KeyboardInterrupt at once.
+    """Turn SIGINT, SIGTERM and SIGUSR1 into a request while inside; a second SIGINT raises KeyboardInterrupt at once.
 
     Outside the main thread Python delivers no signals: there, nothing is changed.
     """
@@ -42,7 +45,7 @@ def listening() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal = number
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in ASKING}
     try:
         yield request
     finally:

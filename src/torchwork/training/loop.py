@@ -17,7 +17,7 @@ from torchwork import rng
 from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
 from torchwork.tasks.supervised import Evaluation
-from torchwork.training.evaluate import evaluate
+from torchwork.training.evaluate import StoppedError, evaluate
 from torchwork.training.state import Progress, State
 from torchwork.types import Batch, RunError, Step, Task, Watcher
 
@@ -210,22 +210,23 @@ def run_epochs(
         train: The batches to learn from.
         val: The batches to judge by after each epoch, or None.
         options: How long and how.
-        save: Called with True where the epoch was the best so far; also called when asked to stop.
+        save: Called at the end of each epoch, with True where it was the best so far, and when asked to stop.
         on_evaluation: Called with what the epoch's row of history is computed from, where there is ``val``; its time
             is the epoch's.
         on_epoch: Called with the epoch's row of history.
         watchers: Called with every step.
-        should_stop: Asked after every update.
+        should_stop: Asked after every update, and in an evaluation after every batch; an evaluation that was stopped
+            is made again when the run goes on.
     """
     progress = state.progress
     while progress.epoch < options.epochs and not progress.done:
         whole = _train_epoch(state, task, train, options, watchers, should_stop)
-        _check_weights(state)
-        if not whole:
+        check_weights(state)
+        started = time.perf_counter()
+        row = _epoch_row(state, task, val, on_evaluation, should_stop) if whole else None
+        if row is None:
             save(False)
             return False
-        started = time.perf_counter()
-        row = _epoch_row(state, task, val, on_evaluation)
         progress.seconds += time.perf_counter() - started
         row["seconds"], row["waited"] = progress.seconds, progress.waited
         value = row.get(options.monitor)
@@ -238,6 +239,7 @@ def run_epochs(
         if state.schedule is not None:
             state.schedule.after_epoch(value)
         _begin_next_epoch(state, options)
+        progress.history.append(row)
         on_epoch(row)
         save(is_best)
         if should_stop():
@@ -281,8 +283,12 @@ def _timed(batches: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
         yield batch
 
 
-def _check_weights(state: State) -> None:
-    """Refuse to save what a last step spoilt, whose loss was still finite: an infinite gradient, a rate too large."""
+def check_weights(state: State) -> None:
+    """Refuse to save what a last step spoilt, whose loss was still finite: an infinite gradient, a rate too large.
+
+    Raises:
+        NonFiniteLossError: a trained parameter holds NaN or infinity.
+    """
     trained = {id(p) for group in state.optimizer.param_groups for p in group["params"]}
     for name, parameter in state.model.named_parameters():
         if id(parameter) in trained and not bool(torch.isfinite(parameter.detach()).all()):
@@ -293,8 +299,13 @@ def _check_weights(state: State) -> None:
 
 
 def _epoch_row(
-    state: State, task: EvaluatedTask, val: Batches | None, on_evaluation: Callable[[Evaluation], None]
-) -> dict[str, float]:
+    state: State,
+    task: EvaluatedTask,
+    val: Batches | None,
+    on_evaluation: Callable[[Evaluation], None],
+    should_stop: Callable[[], bool],
+) -> dict[str, float] | None:
+    """Return the epoch's row of history, or None where the evaluation was asked to stop."""
     progress = state.progress
     row: dict[str, float] = {
         "epoch": progress.epoch + 1,
@@ -303,7 +314,10 @@ def _epoch_row(
         "train_loss": progress.loss_sum / progress.loss_weight if progress.loss_weight else 0.0,
     }
     if val is not None:
-        evaluation = evaluate(state.model, task, val)
+        try:
+            evaluation = evaluate(state.model, task, val, should_stop)
+        except StoppedError:
+            return None
         row["val_loss"] = evaluation.loss
         row |= {f"val_{name}": value for name, value in task.metrics(evaluation).items()}
         on_evaluation(evaluation)

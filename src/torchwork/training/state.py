@@ -31,7 +31,7 @@ class Progress:
     the running epoch's training loss, ``seconds`` its time, and ``waited`` that part of it in which training waited for
     data. ``monitored`` is the value by which the last whole epoch was judged, ``best`` the best such value so far,
     reached at ``best_epoch``, and ``epochs_without_gain`` counts from there. ``done`` says that training is over, by
-    its last epoch or by patience.
+    its last epoch or by patience. ``history`` holds the row of each epoch completed.
     """
 
     index: int = 0
@@ -46,6 +46,7 @@ class Progress:
     best_epoch: int | None = None
     epochs_without_gain: int = 0
     done: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass
