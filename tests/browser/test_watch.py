@@ -165,6 +165,7 @@ def test_the_page_fits_is_silent_and_can_be_read_by_everybody_in_light_and_dark(
     page = found.page
     page.locator("#worst li").nth(3).wait_for(timeout=LONG)
     assert page.locator("#worst").inner_text().count(odd[0]) == 3
+    assert page.locator("#worst [title]").nth(6).get_attribute("title") == f"true: {odd[2]}"
     assert page.locator("#worst img").count() == 0
     page.get_by_text("The last epochs in numbers").click()
     for scheme in ("light", "dark"):
@@ -210,6 +211,9 @@ def test_what_becomes_of_a_run_is_told_as_it_happens(visit: Open, served, tmp_pa
         says(found.page, "#phase", text)
 
     becomes("Training")
+    changed(directory, at=time.time() - 3600)
+    says(found.page, "#late", "It was last heard of 1 h 0 min ago")
+    assert phase.inner_text() == "Training", "what is read aloud does not change every second"
     changed(directory, host="node7")
     becomes("Training on node7, which this page cannot reach")
     assert not found.page.locator("#stop").is_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ LIVE = {
     "seconds": 0.25,
     "waited": 0.05,
     "samples_per_second": 1280.5,
-    "at": 0.0,
 }
 
 
@@ -32,7 +32,7 @@ def going_on(directory: Path, process: processes.Process | None = None, **change
     for name in (rundir.METRICS, rundir.REPORT):
         (directory / name).unlink(missing_ok=True)
     (directory / rundir.SAMPLES).mkdir()
-    content = {**(process or processes.current())._asdict(), **LIVE, **changes}
+    content = {"at": time.time(), **(process or processes.current())._asdict(), **LIVE, **changes}
     (directory / rundir.LIVE).write_text(json.dumps(content), encoding="utf-8")
     (directory / rundir.LOG).write_text("2026-01-02 03:04:05  epoch 3\n", encoding="utf-8")
     return directory

@@ -2,7 +2,7 @@
 // Line charts of an epoch's figures as inline SVG, made once and then only moved. Nothing from the run becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 440, HEIGHT = 220, LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 24;
+const WIDTH = 440, HEIGHT = 220, LEFT = 60, RIGHT = 12, TOP = 10, BOTTOM = 28;
 
 function make(name, attributes, parent) {
   const element = name in SHAPES ? document.createElementNS(SVG, name) : document.createElement(name);
@@ -93,7 +93,7 @@ class Chart {
     this.axes.replaceChildren();
     for (const mark of y.marks) {
       make("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: toY(mark), y2: toY(mark) }, this.axes);
-      make("text", { x: LEFT - 6, y: toY(mark) + 4, "text-anchor": "end", text: figure(mark) }, this.axes);
+      make("text", { x: LEFT - 6, y: toY(mark) + 4.5, "text-anchor": "end", text: figure(mark) }, this.axes);
     }
     for (const mark of ticks(0, right, 6).filter((at) => Number.isInteger(at))) {
       make("text", { x: toX(mark), y: HEIGHT - 6, "text-anchor": "middle", text: mark }, this.axes);

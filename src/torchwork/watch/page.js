@@ -58,15 +58,17 @@ function setPhase(phase, said) {
   setText(element, said);
 }
 
+const LATE = 10; // seconds; not in the phase, which a screen reader reads whenever it changes
+
 function show() {
   const name = state.directory.split("/").filter(Boolean).slice(-2).join(" / ");
   setText($("name"), name);
   setText($("directory"), state.directory);
-  const late = state.going_on && state.ago > 10 ? `; last heard of ${duration(state.ago)} ago` : "";
+  setText($("late"), state.going_on && state.ago > LATE ? `It was last heard of ${duration(state.ago)} ago.` : "");
   const where = state.where ? ` on ${state.where}, which this page cannot reach` : "";
   const of = state.phase === "training" ? ` epoch ${state.epoch} of ${state.epochs}` : "";
   document.title = `${state.said}${of}: ${name}`;
-  setPhase(state.phase, `${state.said}${where}${late}`);
+  setPhase(state.phase, `${state.said}${where}`);
   setText($("message"), message());
   $("stop").hidden = !state.can_stop;
   $("stop").disabled = asked;
@@ -159,13 +161,18 @@ function showWorst(found) {
     if (sample.text) make("p", { text: `“${sample.text}”` }, item);
     for (const cell of Array.isArray(sample.cells) ? sample.cells : []) make("p", { class: "note", text: cell }, item);
     if (sample.prediction !== undefined) {
-      make("p", { text: `true: ${sample.target || "nothing"}` }, item);
-      make("p", { text: `predicted: ${sample.prediction || "nothing"}` }, item);
+      shortened(`true: ${sample.target || "nothing"}`, "", item);
+      shortened(`predicted: ${sample.prediction || "nothing"}`, "", item);
     }
     make("p", { class: "note", text: `loss ${typeof sample.loss === "number" ? figure(sample.loss) : sample.loss}` }, item);
-    make("p", { class: "note", text: `${sample.name} (${sample.id})` }, item);
+    shortened(`${sample.name} (${sample.id})`, "note", item);
     return item;
   }));
+}
+
+function shortened(text, kind, parent) {
+  const most = 80, shown = text.length > most ? `${text.slice(0, most / 2)}…${text.slice(-most / 2)}` : text;
+  make("p", { class: kind, title: text, text: shown }, parent);
 }
 
 function wave(heights, parent) {
@@ -179,7 +186,7 @@ function farewell() {
   const finished = state.phase === "finished";
   setText($("message"), finished
     ? `The report is ${state.directory}/report.html. This page is no longer served; torchwork watch shows the run again.`
-    : `${$("message").textContent} This page is no longer served.`);
+    : `${$("message").textContent}. This page is no longer served.`);
 }
 
 async function stop() {
