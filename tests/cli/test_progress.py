@@ -85,12 +85,12 @@ def clock(monkeypatch):
     return Clock
 
 
-def test_the_loss_is_read_at_most_every_tenth_of_a_second(clock):
+def test_the_loss_is_read_at_most_five_times_a_second(clock):
     shown, file = terminal()
     loss = CountedLoss()
     shown.start(Path("runs/a/1"), outlook(2, 50))
     for index in range(100):
-        clock.now += 0.01
+        clock.now += 0.02
         shown.step(step(index + 1, loss), 1 + index // 50)
     shown.epoch(ROW)
     shown.stop()

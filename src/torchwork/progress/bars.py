@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
 
-REDRAW = 0.1  # seconds: to read the loss waits for the device, so it is not done more often
+REDRAW = 0.2  # seconds: to read the loss waits for the device, and to draw takes 1 to 2 ms
 _TIME_LEFT = 9  # characters, with the space before
 
 
 class TerminalProgress:
     """Bars for the epoch and for the run, with loss, speed and time left; the epochs' figures stay above them.
 
-    The loss is read from the device at most every tenth of a second; other steps only count.
+    The loss is read from the device at most five times a second; other steps only count.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -45,7 +45,7 @@ class TerminalProgress:
         total = steps * outlook.epochs
         self._counts = 2 * len(f"{total:,}") + 1
         self._names = len(f"epoch {outlook.epochs}")
-        self._bar = max(4, min(24, (self._console.width - self._names - self._counts - _TIME_LEFT - 3) // 3))
+        self._bar = max(4, min(24, (self._console.width - self._names - self._counts - _TIME_LEFT - 3) // 4))
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=self._bar),
@@ -79,7 +79,7 @@ class TerminalProgress:
             self._shown_epoch = epoch
             self._bars.reset(self._epoch, description=f"epoch {epoch}", total=steps)
         share = f"{waiting(outlook.standing):>4.0%} waiting"
-        said = [f"loss {figure(step.loss.item()):<9}", f"{speed:>9,.0f} samples/s", share]
+        said = [f"loss {figure(step.loss.item()):<7}", f"{speed:>7,.0f} samples/s", share]
         self._move(self._epoch, step.index - (epoch - 1) * steps, steps, said)
         standing = outlook.standing
         said = []

@@ -16,6 +16,8 @@ from torchwork.types import Finding, Step
 _REDRAW = 0.3  # seconds: each drawing is a message to the browser
 _EPOCHS = 20  # lines of the table; the best epoch is kept among them
 _WIDE = 10_000
+_CELL = "padding:0 .6em;text-align:right;font-variant-numeric:tabular-nums"
+_NAME = "display:inline-block;min-width:5.5em"
 
 
 class NotebookProgress:
@@ -84,19 +86,19 @@ class NotebookProgress:
         last = self._rows[-_EPOCHS:]
         kept = [row for row in self._rows[:-_EPOCHS] if row["epoch"] == best] + last
         lines = [_row(table.cells(row, shown, outlook.epochs), row["epoch"] == best) for row in kept]
-        titles = "".join(f"<th scope='col'>{html.escape(column.title)}</th>" for column in shown)
+        titles = "".join(f"<th scope='col' style='{_CELL}'>{html.escape(column.title)}</th>" for column in shown)
         return f"<table><thead><tr>{titles}<th></th></tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _row(cells: Sequence[str], is_best: bool) -> str:
     weight = " style='font-weight:bold'" if is_best else ""
-    fields = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+    fields = "".join(f"<td style='{_CELL}'>{html.escape(cell)}</td>" for cell in cells)
     return f"<tr{weight}>{fields}<td>{'best' if is_best else ''}</td></tr>"
 
 
 def _bar(name: str, done: int, total: int, facts: str) -> str:
     bar = f"<progress value='{done}' max='{total}' aria-label='{name}'></progress>"
-    return f"<div>{name} {bar} {done:,}/{total:,} {html.escape(facts)}</div>"
+    return f"<div><span style='{_NAME}'>{name}</span> {bar} {done:,}/{total:,} {html.escape(facts)}</div>"
 
 
 def _html(text: str) -> Any:
