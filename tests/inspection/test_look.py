@@ -15,19 +15,19 @@ from torch import nn
 from inspection import odd_models
 from inspection.looked import looked, pictures, settings, subject
 from torchwork import durable, rundir
+from torchwork.inspection.attribution import map_layer
+from torchwork.inspection.calls import calls
+from torchwork.inspection.kernels import convolutions
 from torchwork.inspection.look import PARTS, look
 from torchwork.inspection.shown_samples import MOST
 from torchwork.models import MODELS
+from torchwork.models.build import build
 from torchwork.types import RunError
 
-QUICK = {"LeNet", "MLP", "LSTM", "resnet18"}
+QUICK = ("LeNet", "MLP", "LSTM", "resnet18")
 SIDES = {"alexnet": 64, "AlexNet": 224, "inception_v3": 75}
-NEEDS_MORE = {"Sequential", "TextCNN"}  # layers, texts: looked into below
-FAMILIES = [
-    pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
-    for name in MODELS
-    if name not in NEEDS_MORE and name not in ("vgg13", "vgg16", "vgg19", "resnet152", "densenet161", "densenet201")
-]
+SLOW = ("alexnet", "AlexNet", "vgg11", "vgg11_bn", "resnet50", "googlenet", "inception_v3", "densenet121")
+FAMILIES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 STRIPS = "{name: DigitStrips, num_strips: 60, target: %s}"
 FLAT = {"name": "Sequential", "layers": ["Flatten", {"name": "Linear", "out_features": 12}]}
 LABELS = {"name": "Sequential", "layers": ["Flatten", "Linear"]}
@@ -78,7 +78,8 @@ def of_task(task: str, directory: Any) -> Any:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_is_looked_into_or_says_why_not(name, tmp_path):
     source = pictures(tmp_path, side=SIDES.get(name, 32), count=16)
-    found = looked(settings(source, {"name": name}), tmp_path / "run")
+    options = {"aux_logits": False} if name == "inception_v3" else {}
+    found = looked(settings(source, {"name": name, **options}), tmp_path / "run")
     has_maps = name not in ("MLP", "LSTM")
     assert {"samples", "maps", "activations", "embedding"} <= set(found)
     assert not any(reason["failed"] for reason in found["left_out"].values())
@@ -90,6 +91,18 @@ def test_every_family_is_looked_into_or_says_why_not(name, tmp_path):
     with np.load(tmp_path / "run" / found["maps"]["file"]) as arrays:
         assert arrays["gradient"].any()
         assert not has_maps or arrays["cam"].shape[0] == len(found["maps"]["samples"])
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"MLP", "LSTM", "Sequential", "TextCNN"}))
+def test_every_convolutional_model_of_the_catalog_has_maps_with_more_than_one_place(name):
+    side, channels = 299 if name == "inception_v3" else 224, 1 if name in ("LeNet", "AlexNet") else 3
+    with torch.device("meta"):
+        model = build({"name": name}, input_shape=(channels, side, side), num_outputs=5, seed=0).eval()
+    chosen = map_layer(calls(model, torch.zeros(1, channels, side, side, device="meta")))
+    assert chosen.shape[2] * chosen.shape[3] >= 25
+    last = list(convolutions(model))[-1]
+    stage = last.split(".")[0]
+    assert chosen.name.split(".")[0] in (stage, "inception5b", "Mixed_7c")
 
 
 @pytest.mark.parametrize("task", TASKS)
