@@ -38,10 +38,12 @@ PLACES = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "WANDB_MODE", "WANDB_
 class StopAt:
     """Asks to stop at a step, as a scheduler would; keeps what is said."""
 
-    def __init__(self, index: int = 0) -> None:
-        self.index, self.said = index, []
+    def __init__(self, index: int = 0, crash: bool = False) -> None:
+        self.index, self.crash, self.said = index, crash, []
 
     def step(self, step: Any, epoch: int) -> None:
+        if step.index == self.index and self.crash:
+            raise ZeroDivisionError("a mistake somewhere")
         if step.index == self.index:
             signal.raise_signal(signal.SIGTERM)
 
@@ -84,12 +86,16 @@ def straight(tmp_path_factory):
     return run, said.said
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """The same run, stopped in the middle of its second epoch and gone on with."""
+@pytest.fixture(scope="module", params=["stopped", "crashed"])
+def stopped(request, tmp_path_factory):
+    """The same run, which ended in the middle of its second epoch and was gone on with.
+
+    One that was stopped goes on from there; one that crashed from the end of the first epoch, so that steps come again.
+    """
     out = tmp_path_factory.mktemp("stopped") / "run"
-    with pytest.raises(Interrupted):
-        torchwork.train(IRIS, out=out, progress=StopAt(STEPS + 5))
+    crash = request.param == "crashed"
+    with pytest.raises(ZeroDivisionError if crash else Interrupted):
+        torchwork.train(IRIS, out=out, progress=StopAt(STEPS + 5, crash))
     return torchwork.resume(out)
 
 
