@@ -96,10 +96,10 @@ def _sections(
     from markupsafe import Markup
 
     shown, failed = [], []
-    marked = {name: [plot._replace(element=Markup(plot.element)) for plot in plots] for name, plots in drawn.items()}
+    ready = {name: marked(plots) for name, plots in drawn.items()}
     for section in SECTIONS:
         try:
-            content = section.content(facts, marked)
+            content = section.content(facts, ready)
             if content is not None:
                 text = template(f"templates/{section.name}.html").render(**content)
                 shown.append((section.name, str(content.get("title", section.title)), Markup(text)))
@@ -108,6 +108,13 @@ def _sections(
             message, fix = f"could not be shown: {reason}", "the report lacks this section"
             failed.append(Finding("not-shown", "warning", section.title, message, fix))
     return shown, failed
+
+
+def marked(plots: Iterable[Drawing]) -> list[Drawing]:
+    """Return plots whose elements a template takes as they are: they were escaped when they were drawn."""
+    from markupsafe import Markup
+
+    return [plot._replace(element=Markup(plot.element)) for plot in plots]
 
 
 def template(name: str) -> Template:

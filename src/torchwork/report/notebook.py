@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torchwork.report import summary
 from torchwork.report.facts import Facts, read
-from torchwork.report.html import styles, template
+from torchwork.report.html import marked, styles, template
 
 if TYPE_CHECKING:
     from torchwork.report.drawn.drawing import Drawing
@@ -22,8 +22,6 @@ def element(directory: Path) -> str:
     Raises:
         InputError: there is no run at that path.
     """
-    from markupsafe import Markup
-
     facts = read(directory)
     return template("notebook.html").render(
         css=styles("notebook.css"),
@@ -32,7 +30,7 @@ def element(directory: Path) -> str:
         sentences=summary.sentences(facts),
         headlines=summary.headlines(facts),
         headline_note=summary.headline_note(facts),
-        plots=[plot._replace(element=Markup(plot.element)) for plot in _main_plots(facts)],
+        plots=marked(_main_plots(facts)),
     )
 
 
