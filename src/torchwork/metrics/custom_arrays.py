@@ -47,12 +47,11 @@ def read(path: Path, data: Mapping[str, Any]) -> Arrays:
         target, prediction = (places(columns[side], names) for side in ("target", "prediction"))
         return Arrays(target, prediction, None, names, task)
     if task in ("ranking", "embedding"):
-        target, prediction = numbers(columns, ["target", "prediction"]).T
-        return Arrays(target, prediction, None, (), task)
+        first, second = numbers(columns, ["target", "prediction"]).T
+        return Arrays(first, second, None, (), task)
     if task == "regression":
-        both = pairs_of(columns, names)
-        target, prediction = both if both[0].shape[1] > 1 else (side[:, 0] for side in both)
-        return Arrays(target, prediction, None, names, task)
+        first, second = (side if side.shape[1] > 1 else side[:, 0] for side in pairs_of(columns, names))
+        return Arrays(first, second, None, names, task)
     found = read_scores(path, data, columns)
     if found is None:
         target, prediction = (places(columns[side], names) for side in ("target", "prediction"))

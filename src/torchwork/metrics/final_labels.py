@@ -62,8 +62,7 @@ def _of_scores(names: Sequence[str], target: Bools, scores: Floats) -> Found:
             else:
                 undefined[f"{name}/{label}"] = "every sample has it" if target[:, place].any() else "no sample has it"
     if len(names) > 1:
-        there = torch.from_numpy(np.ascontiguousarray(target))
-        ordered = torch.from_numpy(np.ascontiguousarray(scores))
+        ordered, there = (torch.from_numpy(np.array(part)) for part in (scores, target))
         found["lrap"] = epoch.label_ranking_average_precision(ordered, there)
     return Found(found, undefined)
 

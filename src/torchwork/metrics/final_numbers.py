@@ -36,7 +36,8 @@ def of_numbers(target: Floats, prediction: Floats, target_names: Sequence[str], 
     Of several targets the mean over them, and each as ``<metric>/<target>``; a mean is not defined where one of them is
     not.
     """
-    each = [_of_one(x, y, counts=counts) for x, y in zip(target.T, prediction.T, strict=True)]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told as not defined
+        each = [_known(_of_one(y, x, counts=counts)) for y, x in zip(target.T, prediction.T, strict=True)]
     if len(each) == 1:
         return each[0]
     found: dict[str, float] = {}
@@ -77,6 +78,12 @@ def _of_one(target: Floats, prediction: Floats, *, counts: bool) -> Found:
     return found | _deviance(target, prediction) if counts else found
 
 
+def _known(found: Found) -> Found:
+    large = tuple(name for name, value in found.metrics.items() if not np.isfinite(value))
+    kept = Found({name: value for name, value in found.metrics.items() if name not in large}, found.undefined)
+    return kept | without(large, "the numbers are too large for it")
+
+
 def _explained(target: Floats, prediction: Floats) -> Found:
     """Return R² = 1 - sum (y - x)² / sum (y - mean y)², and the same of the errors without their mean."""
     if (target == target[0]).all():
@@ -87,8 +94,6 @@ def _explained(target: Floats, prediction: Floats) -> Found:
     r2 = 1 - ((target - prediction) ** 2).sum() / below
     residual = target - prediction
     explained = 1 - ((residual - residual.mean()) ** 2).sum() / below
-    if not (np.isfinite(r2) and np.isfinite(explained)):
-        return without(EXPLAINED, "the squares of the errors are too large for numbers")
     return Found({"r2": float(r2), "explained_variance": float(explained)}, {})
 
 
@@ -99,5 +104,5 @@ def _deviance(target: Floats, prediction: Floats) -> Found:
         return without(names, f"{int((prediction <= 0).sum())} predicted rates are 0")
     if (target < 0).any():
         return without(names, "counts below 0 occur")
-    ratio = np.where(target > 0, target, 1.0) / np.where(target > 0, prediction, 1.0)
-    return Found({"poisson_deviance": float((2 * (target * np.log(ratio) - target + prediction)).mean())}, {})
+    logarithm = np.log(np.where(target > 0, target, prediction)) - np.log(prediction)
+    return Found({"poisson_deviance": float((2 * (target * logarithm - target + prediction)).mean())}, {})

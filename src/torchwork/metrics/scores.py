@@ -158,7 +158,7 @@ def present(target: NDArray[Any], loss: str) -> NDArray[np.bool_]:
     [[True, False, True]]
     """
     if loss != "MultiLabelMarginLoss" or np.issubdtype(target.dtype, np.floating):
-        return target.reshape(len(target), -1) >= (0.0 if loss == "SoftMarginLoss" else 0.5)
+        return _flat(target) >= (0.0 if loss == "SoftMarginLoss" else 0.5)
     kept = np.cumsum(target == -1, axis=1) == 0
     found = np.zeros(target.shape, bool)
     rows, positions = np.nonzero(kept)
@@ -171,9 +171,13 @@ def _outputs(path: Path, columns: Columns) -> NDArray[Any] | None:
     arrays = path.parent / rundir.ARRAYS / f"outputs-{path.stem.removeprefix('predictions-')}.npz"
     if not arrays.is_file():
         return None
-    outputs = outputs_beside(path)["output"]
-    outputs = outputs.reshape(len(outputs), -1)
+    outputs = _flat(outputs_beside(path)["output"])
     return outputs if len(outputs) == len(columns["target"]) else None
+
+
+def _flat(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return rows [N, ...] as [N, K], of no rows too, where numpy does not know K."""
+    return rows.reshape(len(rows), int(np.prod(rows.shape[1:])))
 
 
 def _ids(columns: Columns) -> Integers:
