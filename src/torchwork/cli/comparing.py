@@ -10,6 +10,8 @@ from typing import Any
 
 from torchwork.cli import layout
 
+_MOST = 10  # metrics on the terminal; the page has all
+
 
 def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
     """Write the page that compares runs, and print what it says.
@@ -28,7 +30,7 @@ def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
         layout.title(f"figures on {found.split}, with 95% intervals")
         rows = [
             [names.metric(metric), *(f"{v.value} ({v.interval})" if v.interval else v.value for v in values)]
-            for metric, values in found.metrics
+            for metric, values in found.metrics[:_MOST]
         ]
         layout.table(["", *labels], rows, right=labels)
     if found.differs["config"]:

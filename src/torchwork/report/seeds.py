@@ -94,10 +94,7 @@ def sentences(groups: Sequence[Group], metric: str) -> list[str]:
     said = names.metric(metric)
     start = "Two seeds are two models: a test above compares trained models, not the configs that they come from."
     if len(groups) < 2:
-        return [
-            start,
-            f"All runs are of one config: over {len(groups[0].seeds) if groups else 0} seeds there is one mean.",
-        ]
+        return [start, *(_alone(group, said) for group in groups)]
     few = [group for group in groups if len(group.seeds) < ENOUGH]
     if few:
         counts = ", ".join(f"{group.name} has {len(group.seeds)}" for group in few)
@@ -113,6 +110,13 @@ def sentences(groups: Sequence[Group], metric: str) -> list[str]:
             for place, (pair, test) in enumerate(zip(pairs, tests, strict=True))
         ),
     ]
+
+
+def _alone(group: Group, metric: str) -> str:
+    number = len(group.seeds)
+    spread = f" ± {figure(group.deviation)} (standard deviation)" if number > 1 else ""
+    seeds = f"{number} seed{'s' if number > 1 else ''}"
+    return f"All runs are of one config: over {seeds} its {metric} is {figure(group.mean)}{spread}."
 
 
 def _said(first: Group, second: Group, test: paired.Difference, p: float | None, metric: str, number: int) -> str:

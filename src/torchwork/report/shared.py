@@ -105,7 +105,10 @@ def compared(pair: Pair, first: Side, second: Side, main: Sequence[str]) -> Pair
         return pair
     if max(pair.sizes) > pair.shared:
         sizes = " and ".join(figure(size) for size in pair.sizes)
-        pair.notes.append(f"Of their {sizes} samples of {pair.split} the {figure(pair.shared)} that both have count.")
+        pair.notes.append(
+            f"Of their {sizes} samples of {pair.split} the {figure(pair.shared)} that both have count. "
+            "One split for both, by data.split.file, would let all of them count."
+        )
         if first.table.data.get("task") in _WHOLE:
             pair.notes.append("What each sample gets depends on the others here, so that the two cannot be tested.")
             return pair
