@@ -176,6 +176,19 @@ def test_the_worst_samples_are_those_of_val_with_the_greatest_losses_as_the_runs
         assert sample["name"] == f"sample {sample['id'] + 1}"
 
 
+@pytest.mark.parametrize(
+    ("shape", "small"),
+    [
+        ((64, 3, 224, 112), (32, 3, 96, 48)),
+        ((4, 1, 8, 2000), (4, 1, 1, 96)),
+        ((4, 1, 96, 8), (4, 1, 96, 8)),
+        ((4, 5), (4, 5)),
+    ],
+)
+def test_large_pictures_are_made_small_before_they_are_drawn(shape, small):
+    assert tuple(live._small(torch.zeros(shape)).shape) == small
+
+
 def _frame(tmp_path):
     import pandas
 

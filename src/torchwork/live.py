@@ -30,7 +30,7 @@ from torchwork.types import Batch, Step
 _EVERY = 1.0  # seconds between two times of writing
 _PICTURES = 10.0  # seconds between two pictures
 _LOOKING = 30.0  # seconds for which one sign of life of a watcher counts
-_MOST_PICTURES, _MOST_WORST = 32, 12
+_MOST_PICTURES, _MOST_WORST, _SIDE = 32, 12, 96
 
 
 @contextmanager
@@ -150,8 +150,16 @@ class Live:
         with contextlib.suppress(Exception):  # whatever it is, the training goes on
             inputs = assembly.model_inputs(self._parts, batch)
             partial = self._last_batch.with_name(f".partial-{self._last_batch.name}")
-            if contact_sheet(inputs, partial, most=_MOST_PICTURES):
+            if contact_sheet(_small(inputs), partial, most=_MOST_PICTURES):
                 os.replace(partial, self._last_batch)
+
+
+def _small(inputs: Any) -> Any:
+    """Return the first pictures with a longer side of at most 96 pixels, anything else as it is."""
+    if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4 or max(inputs.shape[2:]) <= _SIDE:
+        return inputs
+    size = [max(1, round(side * _SIDE / max(inputs.shape[2:]))) for side in inputs.shape[2:]]
+    return torch.nn.functional.interpolate(inputs[:_MOST_PICTURES].float(), size=size, mode="area")
 
 
 def worst(parts: Parts, evaluation: Evaluation, most: int = _MOST_WORST) -> list[dict[str, Any]]:
