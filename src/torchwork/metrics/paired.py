@@ -84,7 +84,7 @@ def bootstrap(
 
     Both models see the same draws. The interval is bias-corrected and accelerated; p is twice the part of the
     studentised differences, d / s with s the standard deviation of the resampled d, by Student's t with as many degrees
-    of freedom as units that the difference rests on, less one: never below what the interval says.
+    of freedom as units that the difference rests on, less one, and not below 0.05 where the interval contains 0.
 
     Args:
         first: The metrics of the first model as functions of weights [N, B], as `torchwork.metrics.weighted` gives.
@@ -126,7 +126,7 @@ def _tested(value: float, drawn: Floats, left_out: Floats, units: int) -> Differ
         return _without(value, "the two are the same on every sample" if same else "too few samples tell the two apart")
     freedom = max(min(float(units), bounds.rests_on) - 1, 1.0)
     p = float(2 * special.stdtr(freedom, -abs(value) / (spread * math.sqrt((freedom + 1) / freedom))))
-    return Difference(value, bounds.low, bounds.high, p)
+    return Difference(value, bounds.low, bounds.high, max(p, 0.05) if bounds.low <= 0 <= bounds.high else p)
 
 
 def holm(values: Sequence[float]) -> list[float]:

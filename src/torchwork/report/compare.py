@@ -142,6 +142,7 @@ def page(found: Comparison) -> str:
         tests=[(pair, _rows_of(pair)) for pair in found.pairs],
         corrected=len([pair for pair in found.pairs if not math.isnan(pair.p)]) > 1,
         enough=seeds.ENOUGH,
+        seeded=any(len(group.seeds) > 1 for group in found.groups),
         main=names.metric(found.main),
     )
 

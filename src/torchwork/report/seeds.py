@@ -92,7 +92,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> paired.Difference:
 def sentences(groups: Sequence[Group], metric: str) -> list[str]:
     """Return what comparing the configs over their seeds says."""
     said = names.metric(metric)
-    start = "Two seeds are two models: a test above compares trained models, not the configs that they come from."
+    start = "Two seeds are two models: a test of two runs compares trained models, not the configs that they come from."
     if len(groups) < 2:
         return [start, *(_alone(group, said) for group in groups)]
     few = [group for group in groups if len(group.seeds) < ENOUGH]

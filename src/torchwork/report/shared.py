@@ -172,13 +172,13 @@ def sentence(pair: Pair, several: bool) -> str:
     doubt = (
         "" if math.isnan(low) else f" ({_amount(pair.main, low, bare=True)} to {_amount(pair.main, high, bare=True)})"
     )
-    verdict = "more" if p < 0.05 else "not more"
-    word = "is better than" if way else "is above"
     amount = f"{_amount(pair.main, abs(said.value))}{doubt}"
-    return (
-        f"{better} {word} {worse} in {metric}. The difference of {amount} is {verdict} than chance would give: "
-        f"p {p_value(p, equals=True)} ({pair.method}{', after Holm' if several else ''})."
-    )
+    end = f"than chance would give: p {p_value(p, equals=True)} ({pair.method}{', after Holm' if several else ''})."
+    if p < 0.05:
+        word = "is better than" if way else "is above"
+        return f"{better} {word} {worse} in {metric}. The difference of {amount} is more {end}"
+    towards = f"in favour of {better}" if way else f"by which {better} is above"
+    return f"They cannot be told apart in {metric}. The difference of {amount}, {towards}, is not more {end}"
 
 
 def _amount(metric: str, value: float, *, bare: bool = False) -> str:
