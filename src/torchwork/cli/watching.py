@@ -33,9 +33,9 @@ class Watched:
 
     def start(self, run_directory: Path, outlook: Outlook) -> None:
         """Show this run from now on."""
-        address = self._page.show(run_directory)
-        if address is not None:
-            print(f"watch {address}", file=sys.stderr, flush=True)
+        said = self._page.show(run_directory)
+        if said is not None:
+            print(said, file=sys.stderr, flush=True)
         if self._progress is not None:
             self._progress.start(run_directory, outlook)
 

@@ -46,6 +46,7 @@ const UPDATES = {
   },
   worst: async () => { if (state.files.worst) showWorst(await get("worst")); },
   batch: async () => {
+    if (!state.files.batch && !$("batch").hidden) return; // a run that ended took it away: it stays in sight
     $("batch").hidden = !state.files.batch;
     $("no-batch").hidden = !!state.files.batch;
     if (state.files.batch) $("batch").querySelector("img").src = `batch?${state.files.batch}`;

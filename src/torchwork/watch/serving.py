@@ -16,7 +16,8 @@ from torchwork import rundir
 from torchwork.watch import seen
 from torchwork.watch.server import Server
 
-_CHILD = [sys.executable, "-c", "from torchwork.watch.serving import follow; follow()"]
+# -P: a file of the user's that lies in the working directory never stands for a module of the standard library
+_CHILD = [sys.executable, "-P", "-c", "from torchwork.watch.serving import follow; follow()"]
 _LAST_WORD = 10.0  # seconds that the page's process may take to end
 
 
@@ -59,7 +60,7 @@ class Page:
         self._child: subprocess.Popen[str] | None = None
 
     def show(self, directory: Path) -> str | None:
-        """Show a run from now on; return the address the first time."""
+        """Show a run from now on; return the first time what there is to say: the address, or that there is none."""
         if self._child is not None:
             self._tell(directory)
             return None
@@ -68,7 +69,8 @@ class Page:
         )
         self._tell(directory)
         assert self._child.stdout is not None
-        return self._child.stdout.readline().strip() or "the page cannot be served"
+        address = self._child.stdout.readline().strip()
+        return f"watch {address}" if address else "the page cannot be served; training goes on without it"
 
     def _tell(self, directory: Path) -> None:
         assert self._child is not None
