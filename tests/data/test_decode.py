@@ -50,6 +50,24 @@ def test_grey_and_cmyk_jpegs_equal_pillow(tmp_path: Path, smooth: Smooth, mode: 
     np.testing.assert_array_equal(decode.decode(path, "L").numpy(), _pillow(path, "L"))
 
 
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK", "turned", "another shape"])
+def test_a_jpeg_is_decoded_into_memory_of_its_shape_and_else_the_memory_is_left_alone(
+    tmp_path: Path, smooth: Smooth, kind: str
+) -> None:
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 3 if kind == "turned" else 1
+    Image.fromarray(smooth(4, 10, 24)).convert(kind if kind in ("L", "CMYK") else "RGB").save(path, exif=exif)
+    shape = {"L": (10, 24, 1), "another shape": (24, 10, 3)}.get(kind, (10, 24, 3))
+    into = np.full(shape, 77, np.uint8)
+    decoded = decode.decode(path, into=into)
+    assert torch.equal(decoded, decode.decode(path))
+    if kind in ("RGB", "L"):
+        assert decoded.data_ptr() == into.ctypes.data
+    else:
+        assert (into == 77).all()
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_exif_orientation_is_applied(tmp_path: Path, smooth: Smooth, suffix: str, orientation: int) -> None:

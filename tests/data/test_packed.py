@@ -33,7 +33,7 @@ def test_what_is_put_in_comes_out_at_its_own_place(shapes, data):
         for i, (h, w, c) in enumerate(shapes)
     }
     with tempfile.TemporaryDirectory() as folder:
-        for store in (Packed(np.array(shapes), Path(folder)), Kept()):
+        for store in (Packed(np.array(shapes), Path(folder)), Kept(np.array(shapes))):
             for number, place in enumerate(order):
                 assert store.get(place) is None
                 assert store.missing(order) == order[number:]
@@ -41,13 +41,18 @@ def test_what_is_put_in_comes_out_at_its_own_place(shapes, data):
             assert all(torch.equal(store.get(place), image) for place, image in images.items())
 
 
-def test_what_is_kept_in_memory_as_a_decoder_gave_it_is_no_copy():
-    decoded, planes = torch.zeros(4, 5, 3, dtype=torch.uint8).permute(2, 0, 1), torch.zeros(3, 4, 5, dtype=torch.uint8)
-    kept = Kept()
-    for place, image in enumerate((decoded, planes)):
-        kept.put(place, image)
-        assert kept.get(place).stride() == (1, 15, 3)
-    assert kept.get(0).data_ptr() == decoded.data_ptr()
+def test_what_was_decoded_into_its_place_in_memory_is_not_copied():
+    kept = Kept(SHAPES)
+    room = kept.room(3)
+    room[...] = _image(3).permute(1, 2, 0).numpy()
+    kept.put(3, torch.from_numpy(room).permute(2, 0, 1))
+    kept.put(1, _image(1))
+    assert torch.equal(kept.get(3), _image(3))
+    assert kept.get(3).data_ptr() == room.ctypes.data
+    turned = torch.from_numpy(room).permute(2, 1, 0)  # the same memory, but not the same image
+    kept.put(3, turned.clone())
+    assert torch.equal(kept.get(3), _image(3).transpose(1, 2))
+    assert torch.equal(kept.get(1), _image(1))
 
 
 def test_a_pack_on_disk_is_there_for_the_next_process(tmp_path):
@@ -59,8 +64,9 @@ def test_a_pack_on_disk_is_there_for_the_next_process(tmp_path):
 
 
 def test_an_image_of_another_shape_than_was_said_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="image 0 is"):
-        Packed(SHAPES, tmp_path).put(0, torch.zeros(3, 3, 2, dtype=torch.uint8))
+    for store in (Packed(SHAPES, tmp_path), Kept(SHAPES)):
+        with pytest.raises(ValueError, match="image 0 is"):
+            store.put(0, torch.zeros(3, 3, 2, dtype=torch.uint8))
 
 
 def test_a_damaged_image_does_not_count_and_can_be_put_again(tmp_path):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,6 +90,7 @@ def decode(
     mode: Mode = "RGB",
     size: tuple[int, int] | None = None,
     background: Background = "white",
+    into: np.ndarray | None = None,
 ) -> Tensor:
     """Read an image file as uint8 [C, H, W].
 
@@ -103,6 +105,7 @@ def decode(
         size: Let a JPEG be decoded at half its size or less, as long as neither side falls below this height and width.
         background: What shows through where an image is transparent, in the modes RGB and L: (a · colour +
             (255 − a) · background) / 255, rounded. The colour that is stored below full transparency means nothing.
+        into: Memory, uint8 [H, W, C], that the decoder of a JPEG of this shape writes into, which spares a copy.
 
     Raises:
         UnreadableError: with the reason, and its kind as ``code``.
@@ -111,7 +114,7 @@ def decode(
         data = _read(path)
         kind = "JPEG" if data.startswith(jpeg.SIGNATURE) else others.kind(data[: others.SNIFFED], path.suffix)
         if kind == "JPEG":
-            pixels = jpeg.decode(data, size)
+            pixels = jpeg.decode(data, size, into)
         else:
             pixels, _ = others.decode(kind, data, None if mode == "RGBA" else colour(background))
     except UnreadableError:

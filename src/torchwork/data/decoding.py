@@ -34,8 +34,11 @@ class FileImages(Source, Protocol):
     mode: str  # RGB, L or another of Pillow's, which gives the number of channels
     reading: str  # how pixels come from a file, in words
 
-    def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
-        """Return one image uint8 [C, H, W]; ``size`` is a hint as for ``read``."""
+    def decode(self, index: int, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> Tensor:
+        """Return one image uint8 [C, H, W]; ``size`` is a hint as for ``read``.
+
+        It may stand in ``into``, uint8 [H, W, C], where the decoder can write there.
+        """
         ...
 
 
@@ -100,7 +103,7 @@ def store_for(
         found = cache.pack(name, shapes, only_if_there=small and not ahead)
         if found is not None:
             return found
-    return Kept() if small and not sized and not ahead else None
+    return Kept(shapes) if small and not sized and not ahead else None
 
 
 class Decoded:
@@ -131,7 +134,8 @@ class Decoded:
         """
         found = None if self.store is None else self.store.get(index)
         if found is None:
-            found = self._prepare(self._source.decode(index, self._hint))
+            room = None if self.store is None else self.store.room(index)
+            found = self._prepare(self._source.decode(index, self._hint, room))
             if self.store is not None:
                 with suppress(OSError):  # a full disk costs the time to decode again, not the run
                     self.store.put(index, found)

@@ -89,13 +89,13 @@ class ImageFiles:
         reduced = ", reduced" if self.reduced else ""
         return f"{self.mode} on {decode.colour(self.background)}{reduced}"
 
-    def decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
-        """Return one image uint8 [C, H, W]; ``size`` is the hint that ``read`` takes.
+    def decode(self, index: int, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> Tensor:
+        """Return one image uint8 [C, H, W]; ``size`` is the hint that ``read`` takes, ``into`` as for ``decode``.
 
         Raises:
             UnreadableError: ``read`` says it in words.
         """
-        return decode.decode(self.paths[index], self.mode, size if self.reduced else None, self.background)
+        return decode.decode(self.paths[index], self.mode, size if self.reduced else None, self.background, into)
 
     def read(
         self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None

@@ -81,12 +81,13 @@ def layout(data: bytes) -> Layout:
     return Layout(*frame, turn, at)
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode(data: bytes, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> np.ndarray:
     """Return [H, W, 3] as shown, or [H, W, 1] of a grey file.
 
     Args:
         data: The file.
         size: Decode at half the size or less, as long as neither side falls below this height and width.
+        into: Where the pixels go, uint8 [H, W, C], if they are stored in this shape.
 
     Raises:
         UnreadableError: damaged, cut off, or of a kind that libjpeg-turbo does not read.
@@ -107,6 +108,9 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
         "min_width": width,
         "min_factor": 1 if size is None else 2,  # scales over one half take longer than they save
     }
+    shape = (found.height, found.width, len(found.components))
+    if into is not None and size is None and found.orientation == 1 and colours != "CMYK" and into.shape == shape:
+        options["buffer"] = into
     try:
         pixels = simplejpeg.decode_jpeg(data, **options)
     except ValueError as error:
