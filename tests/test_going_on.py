@@ -111,7 +111,7 @@ def test_a_directory_whose_beginning_was_cut_off_is_no_run(tmp_path, monkeypatch
     def cut(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torchwork.run.contact_sheet", cut)
+    monkeypatch.setattr("torchwork.beginning.contact_sheet", cut)
     with pytest.raises(KeyboardInterrupt):
         torchwork.train(config(), out=tmp_path / "run")
     with pytest.raises(InputError, match="is not a run directory"):
