@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import time
 
 import numpy as np
@@ -108,6 +109,14 @@ def test_live_json_says_where_a_run_stands_while_it_goes_on_and_goes_at_its_end(
     assert last["samples_per_second"] > 0
     assert 0 <= last["waited"] <= last["seconds"]
     assert not (run.path / rundir.LIVE).exists()
+
+
+def test_a_run_in_another_thread_says_that_no_signal_stops_it(tmp_path, always):
+    shown = Onlooker(told)
+    thread = threading.Thread(target=torchwork.train, args=(IRIS,), kwargs={"out": tmp_path / "run", "progress": shown})
+    thread.start()
+    thread.join()
+    assert {seen["stops"] for seen in shown.seen} == {False}
 
 
 def test_nothing_is_written_at_most_steps(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ function message() {
 
 function showFigures() {
   const shown = [];
-  if (state.going_on && state.epoch !== null) {
+  if (state.going_on && state.phase !== "finishing" && state.epoch !== null) {
     shown.push(["epoch", `${state.epoch} of ${state.epochs}`, `step ${figure(state.step)} of ${figure(state.steps)}`]);
     if (state.train_loss !== null) shown.push(["train loss", figure(state.train_loss), "of this epoch so far"]);
     if (state.samples_per_second !== null) shown.push(["samples a second", figure(state.samples_per_second), "in this epoch"]);
