@@ -140,6 +140,18 @@ EXAMPLES = {
         "nothing but NaN": ({"epoch": [1, 2], "train_loss": [NAN, NAN]},),
         "nothing": ({"epoch": []},),
     },
+    "curves_of_runs": {
+        "usual": (
+            {
+                "a": {"epoch": [1, 2], "val_loss": [0.9, 0.4]},
+                "b": {"epoch": [1, 2, 3], "val_loss": [0.8, 0.5, 0.3], "val_accuracy": [0.1, 0.2, 0.3]},
+            },
+        ),
+        "names": ({name: {"epoch": [1, 2], "val_loss": [0.9, 0.4]} for name in NAMES},),
+        "many": ({f"run {k}": {"epoch": list(range(1, 51)), "val_loss": normal(50)} for k in range(20)},),
+        "NaN": ({"a": {"epoch": [1], "val_loss": [NAN]}, "b": {"epoch": [1], "val_loss": [0.5]}},),
+        "nothing": ({},),
+    },
     "embedding": {
         "usual": ([[0, 1], [2, 3], [1, 1]], ["a", "b", "a"]),
         "names": ([[k, -k] for k in range(5)], NAMES),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.names import label
 from torchwork.report.plots import style
@@ -14,6 +13,7 @@ from torchwork.report.plots.class_curves import thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_OUTPUTS = 3
 _BINS = 40
@@ -42,8 +42,7 @@ def error_quantiles(target: Any, prediction: Any, *, names: Sequence[str] = ()) 
     errors = (predicted - true).reshape(len(true), -1)
     num = min(errors.shape[1], MOST_OUTPUTS)
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 3.9 * num), layout="constrained")
-        panels = figure.subplots(2 * num, 1, height_ratios=[1, 1.3] * num)
+        figure, panels = style.stacked([1.2, 1.6] * num, [0.6, 0.85] * (num - 1) + [0.6], left=0.75)
         for output in range(num):
             held = errors[np.isfinite(errors[:, output]), output]
             above, below = panels[2 * output : 2 * output + 2]

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.names import label
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _PARTS = {"train": style.BLUE, "val": style.VERMILLION}
 _LOG_RATIO = 30.0
@@ -44,9 +44,7 @@ def curves(history: Mapping[str, Sequence[float] | np.ndarray], *, best: int | N
     if not heights:
         return style.nothing(["There are no curves to draw: no epoch has a number."])
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, sum(heights) + 0.5), layout="constrained")
-        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-        panels = [figure.add_subplot(grid[row]) for row in range(len(heights))]
+        figure, panels = style.stacked([height - 0.35 for height in heights], [0.35] * (len(heights) - 1))
         for metric, axes in zip(metrics, panels, strict=False):  # the learning rate's panel is left
             lines = {part: columns[f"{part}_{metric}"] for part in _PARTS if f"{part}_{metric}" in columns}
             _panel(axes, metric, epochs, lines, best)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MOST_GROUPS = 12
 
@@ -32,8 +34,9 @@ def error_by_length(length: Any, error: Any, *, unit: str = "symbols") -> Figure
         return style.nothing(["There are no errors by length to draw: no sample has one."])
     groups = _groups(lengths[finite])
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 3.6), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
+        figure, (above, below) = style.stacked([1.9, 0.9], [0.15], below=0.75)
+        below.sharex(above)
+        above.tick_params(labelbottom=False)
         held = [(lengths[finite] >= low) & (lengths[finite] <= high) for low, high in groups]
         places = np.arange(len(groups))
         above.bar(places, [errors[finite][each].mean() for each in held], color=style.VERMILLION, width=0.8)

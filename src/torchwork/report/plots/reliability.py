@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.metrics.probabilities import calibration_error
 from torchwork.report.names import label
 from torchwork.report.plots import style
 from torchwork.report.plots.decisions import decisions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _IN_A_BIN = 20
 _Z = 1.959963984540054  # of a 95% interval
@@ -86,8 +88,9 @@ def equal_counts(probability: np.ndarray, right: np.ndarray, most: int) -> list[
 def _figure(bins: list[Bin], error: float, probability: np.ndarray, what: str, share: str, notes: list[str]) -> Figure:
     counts, means, rights = (np.array(column) for column in zip(*bins, strict=True))
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 5.2 + 0.2 * len(notes)), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        figure, (above, below) = style.stacked([3.0, 0.9], [0.15], above=0.5, notes=notes)
+        below.sharex(above)
+        above.tick_params(labelbottom=False)
         above.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.9, linestyle=(0, (2, 3)), label="as it should be")
         low, high = _wilson(rights, counts)
         spread = np.maximum([rights - low, high - rights], 0)
@@ -98,11 +101,11 @@ def _figure(bins: list[Bin], error: float, probability: np.ndarray, what: str, s
         style.plain([above.set_ylabel(share), below.set_xlabel(what)])
         above.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0, borderaxespad=0.3)
         above.set_title(f"calibration error {error:.3f}", pad=22)
-        below.hist(probability, np.linspace(0, 1, _BARS + 1), color=style.BLUE, edgecolor=style.PAPER, linewidth=0.4)
+        below.hist(
+            probability, list(np.linspace(0, 1, _BARS + 1)), color=style.BLUE, edgecolor=style.PAPER, linewidth=0.4
+        )
         below.set_ylabel("samples")
         style.counted(below)
-        if notes:
-            style.plain([figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)])
     return figure
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.names import label
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_OUTPUTS = 6
 _POINTS_AS_SHAPES = 2000
@@ -42,10 +42,9 @@ def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str]
     true, predicted = true.reshape(len(true), -1), predicted.reshape(len(predicted), -1)
     num = min(true.shape[1], MOST_OUTPUTS)
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 5.6 * max(num, 1)), layout="constrained")
-        grid = figure.add_gridspec(2 * max(num, 1), 1, height_ratios=[2.4, 1] * max(num, 1))
+        figure, panels = style.stacked([3.2, 1.3] * num, [0.6, 0.85] * (num - 1) + [0.6], left=0.85)
         for output in range(num):
-            above, below = (figure.add_subplot(grid[2 * output + row]) for row in range(2))
+            above, below = panels[2 * output : 2 * output + 2]
             finite = np.isfinite(true[:, output]) & np.isfinite(predicted[:, output])
             x, y = true[finite, output], predicted[finite, output]
             _against(above, x, y)
@@ -69,8 +68,7 @@ def score_against_true(target: Any, prediction: Any) -> Figure:
     if true.shape != score.shape:
         raise ValueError(f"target has {len(true)} numbers and prediction {len(score)}; they must be equal")
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 4.2), layout="constrained")
-        axes = figure.add_subplot()
+        figure, (axes,) = style.stacked([3.6], [], left=0.85)
         finite = np.isfinite(true) & np.isfinite(score)
         _points(axes, true[finite], score[finite])
         axes.set_xlabel("true")

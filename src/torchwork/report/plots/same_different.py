@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.plots import style
 from torchwork.report.plots.class_curves import thinned
 from torchwork.report.plots.thresholds import area, roc_points
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BINS = 40
 
@@ -40,15 +42,14 @@ def verification(same: Any, likeness: Any) -> Figure:
     x, y = roc_points(truth, alike)
     rate = equal_error_rate(x, y)
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 6.6 + 0.2 * len(notes)), layout="constrained")
-        different, equal, below = figure.subplots(3, 1, height_ratios=[1, 1, 3.2])
+        figure, (different, equal, below) = style.stacked([0.9, 0.9, 3.3], [0.32, 0.75], notes=notes)
         low, high = alike.min(), alike.max()
         edges = np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 0.5, low + 0.5, _BINS + 1)
         for axes, held, colour, name in (
             (different, alike[~truth], style.VERMILLION, "different"),
             (equal, alike[truth], style.BLUE, "same"),
         ):
-            axes.hist(held, edges, color=colour, edgecolor=style.PAPER, linewidth=0.4)
+            axes.hist(held, list(edges), color=colour, edgecolor=style.PAPER, linewidth=0.4)
             axes.set_title(f"{len(held):,} pairs of {'the same' if name == 'same' else 'different ones'}")
             style.counted(axes)
         different.sharex(equal)
@@ -60,8 +61,6 @@ def verification(same: Any, likeness: Any) -> Figure:
         below.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         below.set(xlabel="different, taken for the same", ylabel="same, found")
         below.set_title(f"equal error rate {rate:.1%}, area {area(x, y):.3f}")
-        if notes:
-            figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)
     return figure
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.names import label
 from torchwork.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _POINTS = 1000
 
@@ -41,8 +43,8 @@ def learning_rate(
         groups.setdefault(values[:, place].tobytes(), []).append(place)
     shown = list(groups.values())[: len(style.SERIES)]
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 2.6 + 0.18 * len(shown) * (len(shown) > 1)), layout="constrained")
-        axes = figure.add_subplot()
+        several = 0.2 * len(shown) * (len(shown) > 1)
+        figure, (axes,) = style.stacked([1.6], [], above=0.75 if steps_per_epoch else 0.3, below=0.5 + several)
         for places, colour in zip(shown, style.SERIES, strict=False):
             steps = turning(values[:, places[0]])
             axes.plot(steps + 1, values[steps, places[0]], color=colour, label=_names(places, names), linewidth=1.5)
@@ -58,7 +60,7 @@ def learning_rate(
         axes.set_xlabel("step")
         style.whole_numbers(axes)
         if len(shown) > 1:
-            style.plain(figure.legend(loc="outside lower left").get_texts())
+            style.plain(figure.legend(loc="lower left", borderaxespad=0.2).get_texts())
         if steps_per_epoch and len(values) > steps_per_epoch:
             _mark_epochs(axes, steps_per_epoch)
     return figure

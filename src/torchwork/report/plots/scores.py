@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from torchwork.report.names import label
 from torchwork.report.plots import style
 from torchwork.report.plots.decisions import decisions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BINS = 40
 
@@ -62,17 +64,16 @@ def _panels(
     low, high = float(values.min()), float(values.max())
     edges = np.linspace(0, 1, _BINS + 1) if low >= 0 and high <= 1 else _edges(low, high)
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, 1.5 * len(groups) + 0.4 + 0.2 * len(notes)), layout="constrained")
-        panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
+        figure, panels = style.stacked([1.1] * len(groups), [0.32] * (len(groups) - 1), left=0.6, notes=notes)
         for axes, (name, held), colour in zip(panels, groups.items(), _colours(len(groups)), strict=True):
-            axes.hist(held, edges, color=colour, edgecolor=style.PAPER, linewidth=0.4)
+            axes.hist(held, list(edges), color=colour, edgecolor=style.PAPER, linewidth=0.4)
             style.plain([axes.set_title(f"{len(held):,} {name}")])
             style.counted(axes)
+            axes.sharex(panels[-1])
+            axes.tick_params(labelbottom=axes is panels[-1])
             if threshold is not None:
                 axes.axvline(threshold, color=style.INK, linewidth=0.9, linestyle=(0, (4, 3)))
         style.plain([panels[-1].set_xlabel(what)])
-        if notes:
-            style.plain([figure.supxlabel("\n".join(notes), fontsize=style.FONT_POINTS - 1, color=style.MUTED)])
     return figure
 
 

@@ -99,10 +99,40 @@ def nothing(why: Sequence[str]) -> Figure:
     return figure
 
 
+def stacked(
+    heights: Sequence[float],
+    gaps: Sequence[float],
+    *,
+    left: float = 0.68,
+    above: float = 0.3,
+    below: float = 0.5,
+    notes: Sequence[str] = (),
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with panels of some heights, gaps between them, and notes below; all in inches.
+
+    Laid out by hand: matplotlib's own layouts draw everything once more, which is most of a plot's time, and their
+    solver's last digits are not the same each time.
+    """
+    lines = [line for said in notes for line in textwrap.wrap(said, 68)]
+    below += 0.16 * len(lines) + 0.05 * bool(lines)
+    total = above + sum(heights) + sum(gaps) + below
+    figure, top, panels = Figure(figsize=(WIDTH, total)), total - above, []
+    for height, gap in zip(heights, [*gaps, 0.0], strict=True):
+        place = (left / WIDTH, (top - height) / total, (WIDTH - left - 0.1) / WIDTH, height / total)
+        panels.append(figure.add_axes(place))
+        top -= height + gap
+    if lines:
+        at = (0.08 / WIDTH, 0.05 / total)
+        plain([figure.text(*at, "\n".join(lines), va="bottom", color=MUTED, fontsize=FONT_POINTS - 1)])
+    return figure, panels
+
+
 def logarithmic(axes: Axes) -> None:
     """Give the y axis a logarithmic scale with plain numbers at its ticks."""
     axes.set_yscale("log")
-    few = np.ptp(np.log10(axes.get_ylim())) < 2.5
+    decades = np.ptp(np.log10(axes.get_ylim()))
+    size = axes.get_window_extent().height / matplotlib.rcParams["figure.dpi"]
+    few = decades < 2 or 3 * decades < size / 0.17  # inches of a label
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())

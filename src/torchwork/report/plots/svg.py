@@ -65,16 +65,20 @@ def _in_tags(document: str, change: Callable[[str], str]) -> str:
 
 
 def _tidy(document: str, name: str) -> str:
-    """Drop the ids that nothing refers to, and put the plot's name before the others: a page holds several plots."""
-    used: set[str] = set()
+    """Drop the ids that nothing refers to, and number the others behind the plot's name: a page holds several plots.
+
+    matplotlib's own are hashes of coordinates, and its layouts do not give the same last digits each time.
+    """
+    used: dict[str, str] = {}
 
     def collected(tag: str) -> str:
-        used.update(re.findall(r'(?:url\(#|href="#)([^)"]+)', tag))
+        for own in re.findall(r'(?:url\(#|href="#)([^)"]+)', tag):
+            used.setdefault(own, f"{name}-{len(used)}")
         return tag
 
     def renamed(tag: str) -> str:
-        tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag)
-        tag = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", tag)
+        tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{used[m[1]]}"' if m[1] in used else "", tag)
+        tag = re.sub(r'(url\(#|href="#)([^)"]+)', lambda m: m[1] + used[m[2]], tag)
         return tag.replace("'DejaVu Sans'", _FONTS)
 
     return _in_tags(_in_tags(document, collected), renamed)
