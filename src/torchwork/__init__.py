@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torchwork.folds import Folds, train_folds
     from torchwork.loaded import Run, load
     from torchwork.plan import Plan, check
+    from torchwork.report.compare import compare
     from torchwork.run import evaluate, resume, train
     from torchwork.training.fit import fit
     from torchwork.types import Batch, Finding, InputError, RunError
@@ -31,6 +32,7 @@ _PLACES = {
     "Run": "torchwork.loaded",
     "RunError": "torchwork.types",
     "check": "torchwork.plan",
+    "compare": "torchwork.report.compare",
     "evaluate": "torchwork.run",
     "fit": "torchwork.training.fit",
     "load": "torchwork.loaded",
@@ -48,6 +50,7 @@ __all__ = [
     "Run",
     "RunError",
     "check",
+    "compare",
     "evaluate",
     "fit",
     "load",

@@ -31,6 +31,7 @@ class Group:
 
     @property
     def mean(self) -> float:
+        """The mean over the seeds; NaN where there are none."""
         return float(np.mean(self.values)) if self.values else math.nan
 
     @property
