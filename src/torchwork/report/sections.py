@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torchwork import rundir
-from torchwork.report import cost, data_facts, doubt, layer_table, summary, tables
+from torchwork.report import cost, data_facts, doubt, layer_table, meanings, summary, tables
 from torchwork.report.facts import SEVERITIES, Facts
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def results(facts: Facts, drawn: Drawn) -> Content:
         "undefined": doubt.undefined(facts)[: tables.MOST_ROWS],
         "without_interval": doubt.without_interval(facts)[: tables.MOST_ROWS],
         "choices": doubt.choices(facts),
-        "looks": facts.looks,
+        "meanings": meanings.of(name for name, _ in rows),
     }
 
 

@@ -19,7 +19,7 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
             "move; the validation values are taken after the epoch. The dashed line marks the epoch whose weights were "
             "kept."
         )
-        yield saved(facts, "curves", "Training", caption, figure)
+        yield saved(facts, "curves", "Curves over the epochs", caption, figure)
 
 
 def layer_drawings(facts: Facts) -> Iterator[Drawing]:
