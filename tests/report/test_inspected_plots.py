@@ -157,7 +157,7 @@ def test_numbers_colour_points_by_their_value():
     drawn = figure.axes[0].collections[0]
     assert drawn.get_array().tolist() == [5.0, 7.0]
     assert figure.axes[0].get_title("left") == "1 not finite, left out"
-    assert figure.axes[1].get_title("left") == "price"
+    assert figure.axes[1].get_ylabel() == "price"
 
 
 def test_worst_samples_show_pictures_words_and_what_is_gone():

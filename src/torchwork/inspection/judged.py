@@ -69,12 +69,22 @@ def judged(directory: Path, split: str, data: Mapping[str, Any]) -> Judged:
     ids, rows = np.unique(np.array(columns["id"], np.int64), return_index=True)
     order = np.argsort(rows)
     ids, rows = ids[order], rows[order]
-    target, prediction = (_texts(columns, kind, rows) for kind in ("target", "prediction"))
     loss = np.array(columns["loss"], np.float64)[rows]
+    if data.get("target") == "number":
+        columns = {name: [_shortened(value) for value in column] for name, column in columns.items()}
+    target, prediction = (_texts(columns, kind, rows) for kind in ("target", "prediction"))
     scores = read_scores(path, data)
     certainty = None if scores is None or not scores.probabilities else _certainty(scores)[rows]
     is_class = data.get("target") == "class" and scores is not None and not scores.multilabel
     return Judged(split, ids, rows, target, prediction, loss, certainty, is_class)
+
+
+def _shortened(text: str) -> str:
+    """Return a number with five significant digits; what is none as it is."""
+    try:
+        return format(float(text), ".5g")
+    except ValueError:
+        return text
 
 
 def _are_pairs(directory: Path, split: str) -> bool:

@@ -59,4 +59,5 @@ def said(sample: Mapping[str, Any]) -> list[str]:
     """
     certainty = number(sample.get("certainty"))
     sure = f" ({certainty:.0%})" if np.isfinite(certainty) else ""
-    return [f"true: {sample.get('target')}", f"predicted: {sample.get('prediction')}{sure}"]
+    true, predicted = (sample.get(name) or "(nothing)" for name in ("target", "prediction"))
+    return [f"true: {true}", f"predicted: {predicted}{sure}"]

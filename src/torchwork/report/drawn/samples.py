@@ -16,6 +16,7 @@ from torchwork import rundir
 from torchwork.report.drawn import inspected
 from torchwork.report.drawn.drawing import Drawing, saved
 from torchwork.report.facts import Facts
+from torchwork.report.figures import figure as figure_of
 from torchwork.report.names import label
 from torchwork.report.plots.alignment import ctc_alignment
 from torchwork.report.plots.saliency import maps
@@ -126,7 +127,7 @@ def _augmented(facts: Facts) -> str:
 
 def _lines(sample: Mapping[str, Any]) -> list[str]:
     name = f"{sample['name']} (id {sample['id']})"
-    return [name, *inspected.said(sample), f"loss: {inspected.number(sample.get('loss')):.4g}"]
+    return [name, *inspected.said(sample), f"loss: {figure_of(inspected.number(sample.get('loss')))}"]
 
 
 def _shown(sample: Mapping[str, Any], path: Path | None) -> Any:

@@ -53,7 +53,7 @@ def embedding(
         elif values is not None:
             drawn = _dots(axes, places[there], c=np.asarray(values, np.float64)[there], cmap=style.RAMP)
             bar = figure.colorbar(drawn, ax=axes, shrink=0.7)
-            style.plain([bar.ax.set_title(label(value_name, 18), fontsize=8)])
+            style.plain([bar.ax.set_ylabel(label(value_name, 40))])
         else:
             _dots(axes, places[there], color=style.BLUE)
         if in_legend:
