@@ -12,8 +12,12 @@ _SAMPLES = "the samples of a split, each once an epoch"
 _PAIRS = "every sample once an epoch as an anchor, its partner drawn by (seed, epoch, sample); or a CSV of pairs"
 _ROWS = "the number of rows"
 _ELEMENTS = "the number of elements"
-_CLASS_METRICS = ("accuracy", "balanced accuracy", "precision, recall, F1", "ROC AUC")
-_NUMBER_METRICS = ("MAE", "RMSE", "R²")
+_CLASS_METRICS = (
+    *("accuracy", "balanced accuracy", "top-k accuracy", "precision, recall, F1", "ROC AUC", "average precision"),
+    *("log loss", "Brier score", "calibration error"),
+)
+_NUMBER_METRICS = ("MAE", "RMSE", "R²", "explained variance", "quantiles of the absolute error")
+_PAIR_METRICS = ("ROC AUC and equal error rate of same or different", "recall@k", "MAP", "MAP@R")
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ CONTRACTS = {
         activation="none: probabilities, which cannot reach the margin of 1, are refused",
         batches=_SAMPLES,
         prediction="the labels in the order of their scores; it has no threshold of its own",
-        metrics=("label ranking average precision",),
+        metrics=("label ranking average precision", "ROC AUC", "average precision"),
         denominator=_ROWS,
         formula="sum over labels j and others i of max(0, 1 - (x[j] - x[i])) / K",
     ),
@@ -220,7 +224,7 @@ CONTRACTS = {
         batches="every sample once an epoch as an anchor, with a positive of its class and a negative of another drawn "
         "by (seed, epoch, sample), or mined in the batch; or a CSV of triplets",
         prediction="the class of the nearest other sample",
-        metrics=("recall@1", "MAP@R"),
+        metrics=_PAIR_METRICS,
         denominator="the number of triplets",
         formula="max(0, |a - p| - |a - n| + margin)",
     ),
@@ -231,7 +235,7 @@ CONTRACTS = {
         activation="none",
         batches=f"{_PAIRS}; half of the pairs of the same class",
         prediction="the class of the nearest other sample",
-        metrics=("ROC AUC of same or different", "recall@1", "MAP@R"),
+        metrics=_PAIR_METRICS,
         denominator="the number of pairs",
         formula="d where y = 1, max(0, margin - d) where y = -1",
     ),
@@ -242,7 +246,7 @@ CONTRACTS = {
         activation="none",
         batches=f"{_PAIRS}; half of the pairs of the same class",
         prediction="the class of the nearest other sample, by angle",
-        metrics=("ROC AUC of same or different", "recall@1", "MAP@R"),
+        metrics=_PAIR_METRICS,
         denominator="the number of pairs",
         formula="1 - cos(x1, x2) where y = 1, max(0, cos(x1, x2) - margin) where y = -1",
     ),

@@ -109,10 +109,11 @@ def class_table(
     scored = len(classes) <= MAX_SCORE_COLUMNS
     if scored:
         header += [f"score_{name}" for name in classes]
-    rows = []
     predicted = probabilities.argmax(dim=1).tolist()
     columns = (evaluation.ids.tolist(), target.tolist(), predicted, evaluation.losses.tolist())
-    for id_, place, prediction, loss, scores in zip(*columns, probabilities.tolist(), strict=True):
-        row = [id_, classes[place], classes[prediction], loss]
-        rows.append(row + scores if scored else row)
+    rows: list[list[object]] = [
+        [id_, classes[place], classes[prediction], loss] for id_, place, prediction, loss in zip(*columns, strict=True)
+    ]
+    if scored:  # of ten thousand classes they would fill the memory
+        rows = [row + scores for row, scores in zip(rows, probabilities.tolist(), strict=True)]
     return header, rows
