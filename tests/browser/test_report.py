@@ -32,15 +32,20 @@ def test_the_demos_report_is_silent_fits_and_can_be_read_by_everybody(demo: Path
     found = visit(demo, size=size, color_scheme=scheme)
     found.screenshot(f"report-{'phone' if size == PHONE else 'desktop'}-{scheme}")
     assert found.overflow() == 0
-    assert found.violations() == []
     assert found.said == []
     assert found.requests() == []
+    if (size == PHONE) == (scheme == "dark"):  # axe takes its time: each width once, each scheme once
+        found.page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+        assert found.violations() == []
 
 
 def test_the_demos_report_has_what_people_look_for(demo: Path, visit: Open):
     page = visit(demo).page
     headings = page.locator("h2, h3").all_inner_texts()
-    for wanted in ("Confusion matrix", "Results", "Most frequent mistakes", "Data and split", "Time and cost"):
+    for wanted in (
+        *("Results", "Confusion matrix", "ROC", "Precision and recall", "Most frequent mistakes", "Most wrong samples"),
+        *("Curves over the epochs", "Kernels of conv1", "Data and split", "Findings", "Time and cost"),
+    ):
         assert wanted in headings
     assert page.locator("figure svg[role=img][aria-label]").count() == page.locator("figure svg").count() > 0
     anchors = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href').slice(1))")
