@@ -14,7 +14,7 @@ from torchwork.progress.outlook import Outlook
 from torchwork.runlog import RunLog
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
-from torchwork.training.interrupt import Interrupted, StopRequest, listening
+from torchwork.training.interrupt import Interrupted, StopRequest, listening, stopping_at_once
 from torchwork.training.layer_watch import LayerRow, layer_watcher
 from torchwork.training.loop import check_weights, run_epochs
 from torchwork.training.saving import Saver
@@ -32,7 +32,12 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
     as_kept = config.load(directory / rundir.CONFIG).model_dump()
     job = Job(directory, parts.config.name, as_kept, progress.index)
     steps = -(-len(parts.data.loaders["train"]) // parts.options.accumulate)
-    with live.telling(parts, directory) as watched, logging(parts.config.log, job, steps, log.tell) as logs:
+    over = f"stopped when training was over, which is saved; go on with: torchwork resume {shlex.quote(str(directory))}"
+    with (
+        stopping_at_once(over),
+        live.telling(parts, directory) as watched,
+        logging(parts.config.log, job, steps, log.tell) as logs,
+    ):
         _train(parts, log, watched, logs)
         watched.tell("finishing")
         finishing.finish(parts, directory, command)
@@ -79,7 +84,7 @@ def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
         finally:
             if log.progress is not None:
                 log.progress.stop()
-        if not done:
+        if not done or request():
             _raise_interrupted(log, state.progress.index, request)
 
 

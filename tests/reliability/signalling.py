@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import time
 
 import torch
@@ -38,7 +39,7 @@ def stopping(moment, numbers):
 
         evaluate.torch = _AskingTorch(numbers)
     else:
-        durable.create_file = functools.partial(once, durable.create_file, numbers, [60])
+        durable.create_file = functools.partial(once, durable.create_file, numbers, [40])
 
 
 class _AskingTorch:
@@ -62,7 +63,7 @@ class Slow(Dataset):
         return 150
 
     def __getitem__(self, index):
-        if self.numbers:
+        if self.numbers and signal.getsignal(signal.SIGUSR1) is not signal.SIG_DFL:  # the run has begun
             self.left[0] -= 1
             if not self.left[0]:
                 ask(self.numbers)
