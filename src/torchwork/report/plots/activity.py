@@ -72,6 +72,8 @@ def _spread(axes: Any, spread: np.ndarray) -> None:
     reach = reach[np.isfinite(reach) & (reach > 0)]
     if len(reach) and reach.max() / reach.min() > _LOG_RATIO:
         axes.set_xscale("symlog", linthresh=float(reach.min()), linscale=0.5)
+        top = 10.0 ** np.floor(np.log10(reach.max()))
+        axes.set_xticks([-top, 0, top], [f"−{top:g}", "0", f"{top:g}"])
     axes.set_xlabel("value")
     axes.tick_params(axis="y", length=0)
 

@@ -46,7 +46,7 @@ def worst_samples(shown: Sequence[Any], labels: Sequence[str]) -> Figure:
             else:
                 box = (left / width, (top - _CELL) / height, (_CELL - 0.1) / width, _CELL / height)
                 tiles.show(figure.add_axes(box), np.asarray(sample)).axes.set_anchor("SW")
-            said = "\n".join(_fitting(line) for line in text.split("\n"))
+            said = "\n".join(_fitting(line, _CELL, _POINTS) for line in text.split("\n"))
             _written(figure, said, left, top - _CELL - 0.05)
     return figure
 
@@ -57,14 +57,16 @@ def _written(figure: Figure, text: str, left: float, top: float) -> None:
 
 
 def _wrapped(text: str) -> str:
-    lines = textwrap.wrap(label(text, 400), 22)
+    said = label(text, 400)
+    wide = inches(said, _POINTS) / len(said)  # of a letter; Chinese ones are wider
+    lines = textwrap.wrap(said, max(4, int((_CELL - 0.1) / wide)))
     return "\n".join(lines if len(lines) <= 9 else [*lines[:9], "…"])
 
 
-def _fitting(line: str) -> str:
-    """Return a line shortened in its middle until it has room in a cell."""
-    limit = max(len(line), 2)
-    while inches(label(line, limit), _POINTS) > _CELL and limit > 2:
+def _fitting(line: str, room: float, points: float) -> str:
+    """Return a line shortened in its middle until it has room, in inches."""
+    limit = min(max(len(line), 2), 200)
+    while inches(label(line, limit), points) > room and limit > 2:
         limit -= 1
     return label(line, limit)
 
@@ -96,8 +98,8 @@ def contact_sheet(images: Sequence[Any], *, labels: Sequence[str] = (), columns:
         figure = Figure(figsize=size)
         axes = figure.add_axes((0.05 / size[0], 0.05 / size[1], 1 - 0.1 / size[0], 1 - 0.1 / size[1]))
         tiles.show(axes, sheet)
-        letters = max(3, int((style.WIDTH / columns - 0.05) / inches("n", 6.5)))
+        free = (style.WIDTH - 0.1) * wide / sheet.shape[1]
         for place, text in enumerate(labels[: len(pictures)]):
             at = (place % columns * (wide + gap), place // columns * (step + room + gap) + room - 1)
-            style.plain([axes.text(*at, label(text, letters), fontsize=6.5, va="bottom")])
+            style.plain([axes.text(*at, _fitting(text, free, 6.5), fontsize=6.5, va="bottom")])
     return figure
