@@ -34,6 +34,11 @@ def test_intervals_and_baselines_of_the_last_split_stand_beside_its_figures(tmp_
     ]
 
 
+def test_no_dash_stands_before_a_minus(tmp_path, capsys):
+    write(tmp_path, rundir.INTERVALS, {"test": {"metrics": {"loss": {"low": -0.5, "high": 0.25}}}})
+    assert printed(capsys, tmp_path)[3] == "loss      0.5000  0.2500  -0.5000 to 0.2500"
+
+
 def test_a_run_without_them_has_its_figures_alone(tmp_path, capsys):
     assert printed(capsys, tmp_path)[2:] == [
         "             val    test",

@@ -113,11 +113,13 @@ def test_of_labels_it_is_the_most_frequent_set_and_the_shares(tmp_path, loss):
     train = np.array([[1.0, 0, 1], [1, 0, 1], [0, 1, 0]])
     targets = torch.tensor([[1.0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]])
     found, own = of(tmp_path, Multilabel(Criterion(loss), ("a", "b", "c")), normal(4, 3), targets, train)
-    assert found["name"] == "the most frequent labels of train: a, c"
+    ranks = isinstance(loss, nn.MultiLabelMarginLoss)
+    said = "the labels as often as train has them" if ranks else "the most frequent labels of train: a, c"
+    assert found["name"] == said
     rates = np.broadcast_to([2 / 3, 1 / 3, 2 / 3], (4, 3))
     assert found["metrics"]["lrap"] == pytest.approx(metrics.label_ranking_average_precision_score(targets, rates))
     assert set(found["metrics"]) == {name for name in own if not name.startswith("support/")}
-    if isinstance(loss, nn.BCEWithLogitsLoss):
+    if not ranks:
         guess = np.broadcast_to([1, 0, 1], (4, 3))
         assert found["metrics"]["exact_match"] == metrics.accuracy_score(targets, guess)
         assert found["metrics"]["f1_micro"] == pytest.approx(metrics.f1_score(targets, guess, average="micro"))
@@ -130,6 +132,9 @@ def test_of_sequences_it_is_the_most_frequent_one(tmp_path):
     found, _ = of(tmp_path, task, outputs, targets, np.array([[1, 1, -1], [0, 0, -1], [0, 0, -1]]))
     assert found["name"] == "the most frequent sequence of train: 33"
     assert found["metrics"] == edits.rates(["33", "131", ""], ["33"] * 3)
+    found, _ = of(tmp_path, task, outputs, targets, np.array([[-1, -1], [0, 1], [-1, -1]]))
+    assert found["name"].endswith(": an empty one")
+    assert found["metrics"] == {"character_error_rate": 1.0, "exact_match": 1 / 3}
 
 
 def test_an_order_and_pairs_have_chance(tmp_path):

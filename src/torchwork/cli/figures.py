@@ -40,15 +40,16 @@ def said(value: Any) -> str:
     """
     if value is None:
         return ""
-    if isinstance(value, str):  # NaN and infinities stand in JSON as texts
-        return value
+    if not isinstance(value, int | float):  # NaN and infinities stand in JSON as texts
+        return str(value)
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.4g}"
 
 
 def _interval(found: Any) -> str:
-    if not isinstance(found, Mapping) or "low" not in found:
+    low, high = (found.get("low"), found.get("high")) if isinstance(found, Mapping) else (None, None)
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
         return ""
-    return f"{said(found['low'])}–{said(found['high'])}"
+    return f"{said(low)}{'–' if low >= 0 else ' to '}{said(high)}"  # no dash before a minus
 
 
 def _print_notes(run: Path, split: str) -> None:

@@ -121,6 +121,8 @@ def _of_labels(path: Path, columns: Columns, data: Mapping[str, Any]) -> _Baseli
     ranks = data.get("loss") == "MultiLabelMarginLoss"
     found = final_labels.of_labels(scores.classes, scores.target > 0, None if ranks else prediction, rates)
     names = said([scores.classes[place] for place in train["most_frequent"]])
+    if ranks:
+        return _Baseline("the labels as often as train has them", found)
     return _Baseline(f"the most frequent labels of train: {names or 'none'}", found)
 
 
@@ -145,7 +147,8 @@ def _of_sequences(columns: Columns, data: Mapping[str, Any], guess: str) -> _Bas
         [edits.separated(cell, data["classes"]) for cell in cells]
         for cells in (columns["target"], [guess] * len(columns["target"]))
     )
-    return _Baseline(f"the most frequent sequence of train: {said([guess])}", Found(edits.rates(target, read), {}))
+    name = f"the most frequent sequence of train: {said([guess]) or 'an empty one'}"
+    return _Baseline(name, Found(edits.rates(target, read), {}))
 
 
 def _of_vectors(path: Path) -> _Baseline:
