@@ -86,7 +86,8 @@ def of_split(
     resampled, note = _resampled(table, figures, units, left, what)
     unknown = {"reason": "no interval is known for it"}
     described = None if groups is None else {"by": by, "n": int(units.max(initial=-1)) + 1}
-    said = {name: {**resampled, **found}.get(name, unknown) for name in metrics}
+    known = {**resampled, **found}
+    said = {name: known.get(name, unknown) for name in metrics}
     return {"n": number, "groups": described, "metrics": said, **({"note": note} if note else {})}
 
 
@@ -146,7 +147,7 @@ def proportion(share: Share, units: Integers | None = None) -> dict[str, Any]:
 
 
 def _too_few(number: int, what: str, least: int) -> str:
-    return f"there are {number} {what if number != 1 else what[:-1]}, fewer than {least}"
+    return f"there {'is' if number == 1 else 'are'} {number} {what[:-1] if number == 1 else what}, fewer than {least}"
 
 
 def _resampled(

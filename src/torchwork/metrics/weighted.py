@@ -137,7 +137,7 @@ _MACRO = ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro")
 
 
 def _few(number: int, least: int, what: str) -> str:
-    return f"{what} has {number} samples, fewer than {least}" if number < least else ""
+    return f"{what} has {number} sample{'s' * (number != 1)}, fewer than {least}" if number < least else ""
 
 
 def _top(scores: Floats, target: Integers) -> dict[str, Share]:
