@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_OUTPUTS = 6
-_POINTS_AS_SHAPES = 2000
+_POINTS_AS_SHAPES = 500
 
 
 def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str] = ()) -> Figure:
@@ -26,7 +26,7 @@ def predicted_against_true(target: Any, prediction: Any, *, names: Sequence[str]
         prediction: The predicted numbers, of the same shape.
         names: What the k numbers are called.
 
-    Pairs that are not finite are left out, and the title says how many. More than 2,000 points are drawn as one
+    Pairs that are not finite are left out, and the title says how many. More than 500 points are drawn as one
     picture inside the SVG, which keeps it small. Of more than 6 outputs the first 6 are drawn.
 
     >>> figure = predicted_against_true([1.0, 2.0, 3.0], [1.1, 1.9, 3.0])
