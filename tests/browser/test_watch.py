@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import torchwork
 from browser.visit import DESKTOP, PHONE, Visit
 from torchwork import processes, rundir
 from torchwork.training import checkpoint
@@ -97,6 +98,27 @@ def stop(page: Any) -> None:
     says(page, "#phase", "Stopped")
 
 
+class BegunError(Exception):
+    """Raised where a run begins to train, by whoever shows it."""
+
+
+def resumed_at(run: Path) -> int:
+    """Go on with a run until its first step; return which step it goes on from."""
+    found = []
+
+    class Shown:
+        def start(self, directory: Path, outlook: Any) -> None:
+            found.append(outlook.standing.index)
+            raise BegunError
+
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            return lambda *_: None
+
+    with pytest.raises(BegunError):
+        torchwork.resume(run, progress=Shown())
+    return found[0]
+
+
 def test_curves_gain_points_while_training_runs_and_the_button_stops_it_with_a_checkpoint(visit: Open, tmp_path: Path):
     (tmp_path / "c.yaml").write_text(CONFIG)
     with training(tmp_path, "train", "c.yaml", "--out", "run") as (process, address):
@@ -109,26 +131,24 @@ def test_curves_gain_points_while_training_runs_and_the_button_stops_it_with_a_c
         until(page, "document.querySelector('#batch img').naturalWidth > 0")
         until(page, "document.querySelectorAll('#worst li img').length === 12")
         found.screenshot("watch-training-desktop-light")
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        found.screenshot("watch-training-phone-dark")
         page.get_by_role("button", name="Stop training").click()
         page.get_by_role("button", name="Let it go on").click()
         assert process.poll() is None
         stop(page)
         says(page, "#message", "stopped after step")
-        assert "go on with: torchwork resume run" in page.locator("#message").inner_text()
+        message = page.locator("#message").inner_text()
+        assert "go on with: torchwork resume run" in message
+        stopped_at = int(re.search(r"step (\d+)", message).group(1))
         assert process.wait(LONG / 1000) == 130
-        found.screenshot("watch-stopped-desktop-light")
+        found.screenshot("watch-stopped-phone-dark")
         assert found.said == []
     run = tmp_path / "run"
     assert checkpoint.latest(run / rundir.CHECKPOINTS) is not None
     assert checkpoint.damaged(run / rundir.CHECKPOINTS) == []
-    epochs = len(rundir.read_history(run))
-    with training(tmp_path, "resume", "run") as (process, address):
-        again = visit(address, size=PHONE, color_scheme="dark")
-        until(again.page, f"{points('val loss')} > {epochs}")
-        again.screenshot("watch-training-phone-dark")
-        stop(again.page)
-        assert process.wait(LONG / 1000) == 130
-        assert again.said == []
+    assert resumed_at(run) == stopped_at
 
 
 def changed(directory: Path, **changes: Any) -> None:
