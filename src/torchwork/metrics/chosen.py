@@ -131,8 +131,13 @@ def _temperature(val: Scores) -> float | None:
     if (scores.argmax(1) == target).all():
         return None
 
+    logits = np.log(scores.clip(_EPSILON))
+    logits -= logits.max(1, keepdims=True)
+    own = logits[np.arange(len(target)), target]
+
     def loss(logarithm: float) -> float:
-        return probabilities.log_loss(tempered(scores, float(np.exp(logarithm))), target)
+        colder = np.exp(-logarithm)
+        return float((np.log(np.exp(logits * colder).sum(1)) - own * colder).mean())
 
     low, high = np.log(_RANGE)
     best = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
