@@ -44,7 +44,7 @@ def test_the_page_of_a_read_only_run_goes_where_out_says(torchwork, read_only, t
     assert (done.code, done.out) == (0, f"{tmp_path / 'page.html'}\n")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "could not be" not in page
-    assert "Confusion matrix" in page
+    assert "Most frequent mistakes" in page
     assert not (read_only / "report.html").exists()
     assert not (read_only / "plots").exists()
 
