@@ -13,8 +13,8 @@ from torch import nn
 from torchwork import building, config, rundir
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
-from torchwork.training import weights
 from torchwork.training import device as devices
+from torchwork.training import weights
 from torchwork.types import Finding, InputError
 from torchwork.use.predict import predict
 from torchwork.use.samples import open_samples
