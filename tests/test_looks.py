@@ -56,7 +56,7 @@ class Epochs:
 
     def nothing(self, *_): ...
 
-    start = step = stop = message = nothing
+    start = step = stop = message = finding = nothing
 
 
 @pytest.mark.parametrize(

@@ -40,41 +40,18 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
     ):
         _train(parts, log, watched, logs)
         watched.tell("finishing")
-        finishing.finish(parts, directory, command)
-        logs.end(rundir.read_json(directory / rundir.METRICS))
+        logs.end(finishing.finish(parts, directory, command))
 
 
 def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
     state, directory = parts.state, log.directory
     _write_history(log, parts)
     with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
-        saver = _saver(parts, log)
-
-        def save(is_best: bool) -> None:
-            saver.save(state)
-
-        def should_stop() -> bool:
-            saver.check()
-            return request()
-
         if log.progress is not None:
             log.progress.start(directory, _outlook(parts))
         try:
-            done = run_epochs(
-                state,
-                parts.task,
-                watched,
-                parts.data.loaders.get("val"),
-                parts.options,
-                save=save,
-                on_evaluation=watched.evaluation,
-                on_epoch=lambda row: _tell_epoch(row, parts, log, logs),
-                watchers=_watchers(parts, log, [watched.step, logs.step], saver),
-                should_stop=should_stop,
-            )
-            saver.close()
+            done = _run_epochs(parts, log, watched, logs, request)
         except RunError as error:
-            _close_after(error, saver)
             place = checkpoint.latest(directory / rundir.CHECKPOINTS)
             error.args = (
                 f"{error}. {f'The last checkpoint is kept: {place}' if place else 'There is no checkpoint yet'}",
@@ -88,6 +65,30 @@ def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
             _raise_interrupted(log, state.progress.index, request)
 
 
+def _run_epochs(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, request: StopRequest) -> bool:
+    with _saver(parts, log) as saver:
+
+        def save(is_best: bool) -> None:
+            saver.save(parts.state)
+
+        def should_stop() -> bool:
+            saver.check()
+            return request()
+
+        return run_epochs(
+            parts.state,
+            parts.task,
+            watched,
+            parts.data.loaders.get("val"),
+            parts.options,
+            save=save,
+            on_evaluation=watched.evaluation,
+            on_epoch=lambda row: _tell_epoch(row, parts, log, logs),
+            watchers=_watchers(parts, log, [watched.step, logs.step], saver),
+            should_stop=should_stop,
+        )
+
+
 def _saver(parts: Parts, log: RunLog) -> Saver:
     options = parts.config.train
     return Saver(
@@ -97,15 +98,6 @@ def _saver(parts: Parts, log: RunLog) -> Saver:
         patience=options.checkpoint_patience,
         told=log.tell,
     )
-
-
-def _close_after(error: RunError, saver: Saver) -> None:
-    """Write what was taken before the error; that writing failed as well is part of it."""
-    try:
-        saver.close()
-    except RunError as other:
-        if str(other) != str(error):
-            error.args = (f"{error}. {other}",)
 
 
 def _watchers(parts: Parts, log: RunLog, others: list[Watcher], saver: Saver) -> list[Watcher]:

@@ -23,8 +23,8 @@ from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.types import RunError
 
 
-def finish(parts: Parts, directory: Path, command: str) -> None:
-    """Take the best weights, evaluate val and test by them, and write model, predictions, metrics and report.
+def finish(parts: Parts, directory: Path, command: str) -> dict[str, dict[str, float]]:
+    """Take the best weights, evaluate val and test by them, write model, predictions and report; return the metrics.
 
     Raises:
         RunError: the checkpoint of the best epoch is damaged.
@@ -38,7 +38,7 @@ def finish(parts: Parts, directory: Path, command: str) -> None:
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     weights.save_weights(parts.model, directory / rundir.MODEL)
     splits = [name for name in ("val", "test") if name in parts.data.splits]
-    evaluate_splits(parts, directory, splits, command, ending=True)
+    return evaluate_splits(parts, directory, splits, command, ending=True)
 
 
 def evaluate_splits(

@@ -38,7 +38,7 @@ def trained(tmp_path_factory):
     """A run whose end is missing: without weights, metrics and report."""
     out = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torchwork.finishing.finish", lambda *_, **__: None)
+        patch.setattr("torchwork.finishing.finish", lambda *_, **__: {})
         return package.train(IRIS, out=out).path
 
 

@@ -1,5 +1,6 @@
 """Checkpoints are written behind training, from what it was when they were taken, and again where the disk fails."""
 
+import contextlib
 import threading
 
 import pytest
@@ -132,3 +133,11 @@ def test_a_mistake_while_writing_is_raised_where_training_is(state, tmp_path, mo
     saver.save(ended(state, 1, 1.0))
     with pytest.raises(ZeroDivisionError, match="broken"):
         saver.close()
+
+
+def test_what_was_taken_before_an_error_is_written_and_no_thread_is_left(state, tmp_path):
+    with contextlib.suppress(ZeroDivisionError), Saver(tmp_path) as saver:
+        saver.save(ended(state, 1, 1.0))
+        raise ZeroDivisionError
+    assert names(tmp_path) == ["00000010-epoch-1"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "checkpoints"]

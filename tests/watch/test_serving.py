@@ -83,7 +83,7 @@ def test_a_page_of_a_training_that_was_killed_ends_as_well(tmp_path):
         said = training.stdout.readline().strip()
         training.send_signal(signal.SIGKILL)
         training.wait()
-        with pytest.raises(OSError, match=r"refused|reset|closed"):
+        with pytest.raises((OSError, http.client.HTTPException)):  # refused, reset, or an answer cut short
             until_it_is_gone(said)
 
 

@@ -74,9 +74,9 @@ class Picked:
         """Return the fingerprint of each sample's content, as the source gives it."""
         return fingerprints(self.source, self.indices[indices])
 
-    def _decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
+    def _decode(self, index: int, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> Tensor:
         assert isinstance(self.source, FileImages)
-        return self.source.decode(int(self.indices[index]), size)
+        return self.source.decode(int(self.indices[index]), size, into)
 
 
 class Subset(Picked):

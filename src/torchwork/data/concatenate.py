@@ -99,11 +99,11 @@ class Concatenate:
         places = np.searchsorted(self._ends, indices, side="right")
         return [(place, np.flatnonzero(places == place)) for place in np.unique(places).tolist()]
 
-    def _decode(self, index: int, size: tuple[int, int] | None = None) -> Tensor:
+    def _decode(self, index: int, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> Tensor:
         place, inside = self._at(index)
         source = self.sources[place]
         assert isinstance(source, FileImages)
-        return source.decode(inside, size)
+        return source.decode(inside, size, into)
 
 
 def joined(parts: Sequence[Any], order: np.ndarray) -> Any:

@@ -54,8 +54,9 @@ def between(first: Floats, second: Floats, metric: retrieval.Metric) -> Floats:
 def of_neighbours(apart: Floats, classes: Integers) -> tuple[NDArray[np.bool_], dict[str, Floats]]:
     """Return which samples count, those whose class has another one, and what each of them finds among its nearest.
 
-    ``recall_at_<k>``: 1 where one of the k nearest is of its class; ``mean_average_precision``: the mean precision at the ranks of those
-    of its class; ``map_at_r``: the same among as many nearest as its class has others, over that number.
+    ``recall_at_<k>``: 1 where one of the k nearest is of its class; ``mean_average_precision``: the mean precision at
+    the ranks of those of its class; ``map_at_r``: the same among as many nearest as its class has others, over that
+    number.
 
     Args:
         apart: The distances [N, N], infinite on the diagonal.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -52,6 +53,21 @@ class Saver:
         self._thread: threading.Thread | None = None
         if directory.is_dir():
             durable.remove_leftovers(directory)
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Wait until all is written; after an error that cannot be is no news, and Ctrl-C twice waits for nothing."""
+        if error is None:
+            self.close()
+        elif isinstance(error, Exception):
+            with contextlib.suppress(RunError):
+                self.close()
+        else:
+            with self._changed:
+                self._closing, self._waiting = True, []
+                self._changed.notify_all()
 
     def save(self, state: State, *, needed: bool = True) -> bool:
         """Copy the state and have it written; say whether it was taken.
@@ -118,7 +134,7 @@ class Saver:
             try:
                 checkpoint.write(taken, self._directory, monitor=self._monitor, keep_best=self._keep_best)
             except OSError as error:
-                if not self._goes_on(error):
+                if not self._goes_on(error, taken.name):
                     return
             except BaseException as error:  # told where training is: here nobody would hear it
                 self._end(error)
@@ -131,11 +147,11 @@ class Saver:
                 if again:
                     self._told(f"checkpoint {taken.name} is written: the disk takes them again")
 
-    def _goes_on(self, error: OSError) -> bool:
+    def _goes_on(self, error: OSError, name: str) -> bool:
         """Count a failure and wait; say whether to try again."""
         with self._changed:
             self._failures += 1
-            failures, name = self._failures, self._waiting[-1].name
+            failures = self._failures
         if failures >= self._patience:
             self._end(error)
             return False
