@@ -172,12 +172,36 @@ def test_of_many_classes_those_with_the_most_mistakes_are_drawn_with_true_shares
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert sorted(names) == sorted(classes[50:])
     assert all(abs(names.index(f"c{50 + i}") - names.index(f"c{149 - i}")) == 1 for i in range(50))
-    said = "the 100 classes with the most mistakes, classes taken for each other side by side"
-    assert axes.get_title(loc="left") == said
+    said = "the 100 of 150 classes that are confused most, "
+    said += "classes taken for each other side by side, 100 of 300 samples are outside"
+    assert axes.get_title(loc="left").split() == said.split()
     plain = confusion_matrix(targets, predictions, classes, cluster=False).axes[0]
     assert [label.get_text() for label in plain.get_yticklabels()] == classes[50:]
     wrong_into_hidden = confusion_matrix(["c0"] * 4, ["c0", "c149", "c149", "c149"], classes)
     assert np.isclose(wrong_into_hidden.axes[0].images[0].get_array()[0, 0, 3] ** 2, 0.25)
+
+
+def test_mistakes_spread_over_a_thousand_classes_fall_inside_the_hundred_that_are_drawn():
+    classes = [f"c{i}" for i in range(1000)]
+    targets = classes * 3
+    predictions = classes[500:] + classes[:500] + classes[1:] + classes[:1] + classes[500:] + classes[:500]
+    axes = confusion_matrix(targets, predictions, classes).axes[0]
+    rates = axes.images[0].get_array()[..., 3] ** 2
+    assert len(rates) == 100
+    assert (rates.sum(1) > 0.6).all()  # each is taken for its opposite two times of three, and that one is there
+    assert "samples are outside" in axes.get_title(loc="left").replace("\n", " ")
+
+
+def test_confusion_matrix_says_which_samples_have_no_cell():
+    title = confusion_matrix(["a", "z"], ["a", "b"], ["a", "b"]).axes[0].get_title(loc="left")
+    assert title.replace("\n", " ") == "1 of 2 samples left out: true or predicted class not among these"
+    assert confusion_matrix(["a"], ["a"], ["a", "b"]).axes[0].get_title(loc="left") == ""
+
+
+def test_a_confusion_matrix_of_no_samples_says_so():
+    figure = confusion_matrix([], [], ["a", "b"])
+    assert not figure.axes
+    assert figure.texts[0].get_text() == "There is no confusion matrix: there are no samples."
 
 
 def test_predicted_against_true_draws_the_pairs_and_the_residuals():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,11 @@ def confusion_matrix(
 
     The colour's strength is the square root of the share of the row, blue where prediction and target agree and
     vermillion where they do not, so that a few mistakes show among many right answers. Up to 12 classes every cell
-    says count and share, up to 30 the count, beyond that colour alone. Of more than 100 classes the 100 with the most
-    mistakes are drawn, and the title says so. Clusters are joined by their average share of confusion, with the leaves
-    in the order that puts the most alike side by side (Bar-Joseph and others, 2001, by scipy).
+    says count and share, up to 30 the count, beyond that colour alone. Of more than 100 classes 100 are drawn: those of
+    the pairs that are taken for each other most often, and the title says so and how many samples are of, or were taken
+    for, another. It also says how many have a true or predicted class that is none of the classes. Clusters are
+    joined by their average share of confusion, with the leaves in the order that puts the most alike side by side
+    (Bar-Joseph and others, 2001, by scipy).
 
     >>> figure = confusion_matrix(["cat", "cat", "dog"], ["cat", "dog", "dog"], ["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -65,11 +68,16 @@ def confusion_matrix(
     shown = _shown(targets, predictions, classes)
     if not shown:
         return style.nothing(["There is no confusion matrix: there are no classes."])
-    said = [f"the {len(shown)} classes with the most mistakes"] if len(shown) < len(classes) else []
+    if not len(targets):
+        return style.nothing(["There is no confusion matrix: there are no samples."])
+    said = []
+    if len(shown) < len(classes):
+        said.append(f"the {len(shown)} of {len(classes):,} classes that are confused most")
     if cluster or (cluster is None and len(shown) > _COUNTS_UP_TO):
         shown = _clustered(shown, _rates(targets, counts(targets, predictions, shown), shown))
         said.append("classes taken for each other side by side")
     matrix = counts(targets, predictions, shown)
+    said += _outside(targets, predictions, classes, int(matrix.sum()))
     rates = _rates(targets, matrix, shown)
     num = max(len(shown), 1)
     points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0
@@ -79,7 +87,7 @@ def confusion_matrix(
         widest = max((inches(text.split("\n")[0], points) for text in texts.values()), default=0.0)
         if num <= _RATES_UP_TO:
             widest = max(widest, inches("100%", points))
-        figure, axes = _canvas(names, num, points, cell=widest + 0.03, titled=bool(said))
+        figure, axes = _canvas(names, num, points, cell=widest + 0.03, lines=len(_title(said)))
         axes.imshow(_colours(rates), interpolation="none", aspect="equal", extent=(-0.5, num - 0.5, num - 0.5, -0.5))
         _label(axes, names, points)
         for (row, column), text in texts.items():
@@ -87,8 +95,23 @@ def confusion_matrix(
             colour = style.WHITE if rate > 0.6 else style.INK if count else style.MUTED
             axes.text(column, row, text, ha="center", va="center", fontsize=points - 0.5, color=colour, linespacing=1.1)
         if said:
-            axes.set_title(", ".join(said))
+            axes.set_title("\n".join(_title(said)))
     return figure
+
+
+def _title(said: Sequence[str]) -> list[str]:
+    return textwrap.wrap(", ".join(said), 52)
+
+
+def _outside(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any], drawn: int) -> list[str]:
+    """Return in words how many samples have no cell."""
+    known = set(classes)
+    unknown = sum(not known.issuperset(pair) for pair in zip(targets, predictions, strict=True))
+    elsewhere = len(targets) - drawn - unknown
+    said = [f"{elsewhere:,} of {len(targets):,} samples are outside"] if elsewhere else []
+    if unknown:
+        said.append(f"{unknown:,} of {len(targets):,} samples left out: true or predicted class not among these")
+    return said
 
 
 def _rates(targets: Sequence[Any], matrix: np.ndarray, shown: Sequence[Any]) -> np.ndarray:
@@ -109,20 +132,29 @@ def _clustered(shown: list[Any], rates: np.ndarray) -> list[Any]:
 
 
 def _shown(targets: Sequence[Any], predictions: Sequence[Any], classes: Sequence[Any]) -> list[Any]:
+    """Return the classes to draw: both of each pair, the most often confused ones first, then the most frequent."""
     if len(classes) <= MOST_CLASSES:
         return list(classes)
-    mistakes = dict.fromkeys(classes, 0)
+    place = {name: number for number, name in enumerate(classes)}
+    of_class, pairs = Counter(targets), Counter[tuple[int, int]]()
     for target, prediction in zip(targets, predictions, strict=True):
-        if target != prediction and target in mistakes:
-            mistakes[target] += 1
-    most = set(sorted(mistakes, key=lambda name: -mistakes[name])[:MOST_CLASSES])
-    return [name for name in classes if name in most]
+        if target != prediction and target in place and prediction in place:
+            one, other = sorted((place[target], place[prediction]))
+            pairs[one, other] += 1
+    chosen: set[int] = set()
+    for pair, _ in pairs.most_common():
+        if len(chosen) + sum(number not in chosen for number in pair) <= MOST_CLASSES:
+            chosen.update(pair)
+    for number in sorted(range(len(classes)), key=lambda number: -of_class[classes[number]]):
+        if len(chosen) < MOST_CLASSES:
+            chosen.add(number)
+    return [classes[number] for number in sorted(chosen)]
 
 
-def _canvas(names: list[str], num: int, points: float, *, cell: float, titled: bool) -> tuple[Figure, Axes]:
+def _canvas(names: list[str], num: int, points: float, *, cell: float, lines: int) -> tuple[Figure, Axes]:
     """Lay the figure out by hand: the width of names in scripts that matplotlib's font lacks is not known to it."""
     name_inches = max((inches(name, points) for name in names), default=0.3)
-    left, right, top = name_inches + 0.45, 0.1, 0.35 if titled else 0.1
+    left, right, top = name_inches + 0.45, 0.1, 0.2 + 0.15 * lines if lines else 0.1
     below = (name_inches if _turned(names, num, points) else 0.2) + 0.3
     side = max(style.WIDTH - left - right, num * points * 1.5 / 72, num * cell, 2.2)
     width, height = left + side + right, below + side + top
