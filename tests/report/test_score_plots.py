@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import calibration as sk_calibration
 from sklearn import metrics
 
+from torchwork.metrics.final_numbers import of_numbers
 from torchwork.metrics.probabilities import calibration_error
 from torchwork.report.plots import (
     calibration,
@@ -261,9 +262,19 @@ def test_error_quantiles_draw_the_histogram_and_the_share_below_each_size():
     x, share = below.lines[0].get_xydata().T
     np.testing.assert_allclose(x, np.sort(np.abs(errors)))
     np.testing.assert_allclose(share, np.arange(1, 121) / 120)
-    for line, level in zip(below.lines[1:], (0.5, 0.9), strict=True):
-        size = line.get_xdata()[0]
-        assert (np.abs(errors) <= size).mean() >= level > (np.abs(errors) < size).mean()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 66, 67])
+def test_error_quantiles_are_marked_where_the_metrics_have_them(count):
+    target, prediction = np.random.default_rng(3).normal(scale=100, size=(2, count))
+    found = of_numbers(target[:, None], prediction[:, None], (), counts=False).metrics
+    below = error_quantiles(target, prediction).axes[1]
+    said = [text.get_text() for text in below.get_legend().get_texts()]
+    for line, name, metric in zip(
+        below.lines[1:], ("median", "90% quantile"), ("median_absolute_error", "absolute_error_q90"), strict=True
+    ):
+        assert line.get_xdata()[0] == pytest.approx(found[metric], rel=1e-12)
+        assert f"{name} {found[metric]:.3g}" in said
 
 
 def test_error_by_length_draws_the_mean_of_every_group_and_its_size():

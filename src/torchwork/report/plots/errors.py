@@ -27,7 +27,8 @@ def error_quantiles(target: Any, prediction: Any, *, names: Sequence[str] = ()) 
         prediction: The predicted numbers, of the same shape.
         names: What the k numbers are called.
 
-    The median and the 90% quantile of the absolute error are marked. Pairs that are not finite are left out, and the
+    The median and the 90% quantile of the absolute error are marked, as ``median_absolute_error`` and
+    ``absolute_error_q90`` have them: between two errors interpolated. Pairs that are not finite are left out, and the
     title says how many. Of more than 3 outputs the first 3 are drawn.
 
     >>> figure = error_quantiles([1.0, 2.0, 3.0, 4.0], [1.5, 2.0, 2.0, 4.25])
@@ -77,9 +78,9 @@ def _shares(axes: Axes, sizes: np.ndarray) -> None:
     kept_x, kept_y = thinned(x / span, share)
     axes.plot(kept_x * span, kept_y, color=style.BLUE, drawstyle="steps-post")
     for level, colour in ((0.5, style.GREEN), (0.9, style.VERMILLION)):
-        size = float(np.quantile(sizes, level, method="inverted_cdf"))
-        name = "half" if level == 0.5 else "90%"
-        axes.plot([size], [level], "o", color=colour, markersize=6, label=f"{name} are off by at most {size:.3g}")
+        size = float(np.quantile(sizes, level))
+        name = "median" if level == 0.5 else "90% quantile"
+        axes.plot([size], [level], "o", color=colour, markersize=6, label=f"{name} {size:.3g}")
     axes.legend(loc="lower right")
     axes.set(ylim=(0, 1.02), xlabel="absolute error at most", ylabel="share of samples")
     axes.set_xlim(left=0)
