@@ -11,6 +11,7 @@ import pytest
 import torchwork
 from browser.visit import DESKTOP, PHONE, Visit
 from report.made_run import classification
+from torchwork import rundir
 from torchwork.report import html
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.yaml"
@@ -124,3 +125,18 @@ def test_classes_with_odd_names_show_as_that_and_nothing_runs(visit: Open, tmp_p
         assert name in titles
         assert len(name) > 80 or name in page
         assert len(name) > 24 or name in drawn
+
+
+def test_sizes_are_sorted_by_what_they_are_not_by_the_digits_before_their_units(tmp_path: Path, visit: Open):
+    directory = classification(tmp_path / "run", ["a", "b"])
+    sizes = {"a": 624, "b": 192_000, "c": 3_200_000, "d": 12, "e": None}
+    layers = [
+        {"name": name, "type": "Linear", "output_shape": [8], "parameters": 3, "trainable": 3, "weight_bytes": size}
+        for name, size in sizes.items()
+    ]
+    rundir.write_json(directory / rundir.MODEL_SUMMARY, {"model": "Mlp", "layers": layers, "parameters": 15})
+    page = visit(html.write(directory)).page
+    table = page.locator("table.sortable").filter(has_text="Linear")
+    table.locator("th button", has_text="weights").press("Enter")
+    assert table.locator("tbody th").all_inner_texts() == ["c", "b", "a", "d", "e"]
+    assert table.locator("tbody td:nth-child(5)").all_inner_texts()[:2] == ["3.2 MB", "192 kB"]

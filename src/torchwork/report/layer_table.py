@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from torchwork.report.facts import Facts
 from torchwork.report.figures import figure, nbytes, number
@@ -20,6 +20,13 @@ _NOTES = {
     "weight_bytes": "The memory of weights is that of parameters and buffers.",
     "output_bytes": "The memory of outputs is that of one batch; training keeps more: gradients and optimizer state.",
 }
+
+
+class Cell(NamedTuple):
+    """A number with its unit as it is read, and the bare number that it is sorted by; empty where there is none."""
+
+    text: str
+    value: float | str
 
 
 def said(facts: Facts) -> str:
@@ -40,8 +47,11 @@ def said(facts: Facts) -> str:
     return "; ".join(parts) + "."
 
 
-def table(facts: Facts) -> tuple[list[str], list[list[str]], list[str]]:
-    """Return the further columns, a row a layer (name, type, output shape, parameters, then these), and the notes."""
+def table(facts: Facts) -> tuple[list[str], list[list[str | Cell]], list[str]]:
+    """Return the further columns, a row a layer (name, type, output shape, parameters, then these), and the notes.
+
+    From the parameters on they are cells.
+    """
     listed = facts.model.get("layers")
     layers = [layer for layer in listed if isinstance(layer, Mapping)] if isinstance(listed, list) else []
     further = [key for key in _FURTHER if any(number(layer.get(key)) for layer in layers)]
@@ -51,13 +61,20 @@ def table(facts: Facts) -> tuple[list[str], list[list[str]], list[str]]:
     return [_FURTHER[key] for key in further], rows, [_NOTES[key] for key in further if key in _NOTES]
 
 
-def _first(layer: Mapping[str, Any]) -> list[str]:
+def _first(layer: Mapping[str, Any]) -> list[str | Cell]:
     shape, parameters = layer.get("output_shape"), layer.get("parameters")
     size = " × ".join(map(str, shape)) if isinstance(shape, list | tuple) else str(shape or "–")
     frozen = " (frozen)" if parameters and not layer.get("trainable", True) else ""
-    return [str(layer.get("name", "")), str(layer.get("type", "")), size, f"{figure(parameters)}{frozen}"]
+    amount = Cell(f"{figure(parameters)}{frozen}", _bare(parameters))
+    return [str(layer.get("name", "")), str(layer.get("type", "")), size, amount]
 
 
-def _amount(key: str, value: Any) -> str:
+def _amount(key: str, value: Any) -> Cell:
     amount = number(value)
-    return nbytes(amount) if amount is not None and key.endswith("bytes") else figure(value)
+    text = nbytes(amount) if amount is not None and key.endswith("bytes") else figure(value)
+    return Cell(text, _bare(value))
+
+
+def _bare(value: Any) -> float | str:
+    amount = number(value)
+    return "" if amount is None else amount

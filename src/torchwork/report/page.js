@@ -1,7 +1,7 @@
 "use strict";
 {
   const valueOf = (row, place) => {
-    const text = row.cells[place].textContent.trim();
+    const text = row.cells[place].dataset.value ?? row.cells[place].textContent.trim();
     return row.cells[place].classList.contains("number") ? parseFloat(text.replace(/,/g, "")) : text;
   };
   const compare = (one, other) =>
