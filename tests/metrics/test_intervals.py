@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from torchwork import rundir
@@ -189,6 +191,58 @@ def test_every_metric_has_an_interval_around_it_or_a_reason(tmp_path, task):
     assert len(given) > 0.5 * len([name for name in metrics if not name.startswith("support/")])
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    shares=st.sampled_from(["each once", "even", "uneven", "one large"]),
+    count=st.integers(2, 300),
+    num=st.integers(20, 300),
+    right=st.floats(0.0, 1.0),
+    seed=st.integers(0, 2**16),
+)
+def test_an_interval_contains_its_metric_however_rare_the_classes_are(
+    tmp_path_factory, shares, count, num, right, seed
+):
+    draws = np.random.default_rng(seed)
+    weights = {
+        "even": np.ones(count),
+        "uneven": 1 / np.arange(1, count + 1),
+        "one large": np.where(np.arange(count) == 0, count, 1),
+    }.get(shares)
+    target = np.arange(count) if weights is None else draws.choice(count, size=num, p=weights / weights.sum())
+    prediction = np.where(draws.random(len(target)) < right, target, draws.integers(count, size=len(target)))
+    path, names = tmp_path_factory.mktemp("run") / "predictions-test.csv", [f"class {k}" for k in range(count)]
+    rows = [[i, names[t], names[p], 0.5] for i, (t, p) in enumerate(zip(target, prediction, strict=True))]
+    rundir.write_csv(path, ["id", "target", "prediction", "loss"], rows)
+    data = {"task": "classification", "classes": names}
+    metrics = {n: v for n, v in final.from_predictions(path, data).items() if "/" not in n}
+    for name, said in intervals.of_split(path, data, metrics)["metrics"].items():
+        assert said.get("reason") or said["low"] <= metrics[name] <= said["high"], name
+
+
+def test_a_thousand_classes_of_one_sample_each_have_no_interval_of_a_mean_over_classes(tmp_path):
+    names = [f"class {k}" for k in range(1000)]
+    wrong = np.random.default_rng(0).random(1000) < 0.4
+    rows = [[k, names[k], names[(k + wrong[k] * 7) % 1000], 0.5] for k in range(1000)]
+    path = tmp_path / "predictions-test.csv"
+    rundir.write_csv(path, ["id", "target", "prediction", "loss"], rows)
+    data = {"task": "classification", "classes": names}
+    metrics = {n: v for n, v in final.from_predictions(path, data).items() if "/" not in n}
+    found = intervals.of_split(path, data, metrics)["metrics"]
+    for name in ("f1_weighted", "precision_weighted"):
+        assert found[name] == {"reason": "1,000 of 1,000 samples are of classes with fewer than 5"}
+    assert {name for name, said in found.items() if "low" in said} == {"accuracy", "recall_weighted"}
+
+
+def test_an_interval_that_does_not_contain_its_metric_is_a_reason(tmp_path, monkeypatch):
+    path, data = classes(tmp_path)
+    metrics = final.from_predictions(path, data)
+    bounds = resampling.Bounds(metrics["f1_macro"] + 0.1, metrics["f1_macro"] + 0.2, 50)
+    monkeypatch.setattr(resampling, "bias_corrected", lambda *_, **__: bounds)
+    found = intervals.of_split(path, data, metrics | {"accuracy": 0.01})["metrics"]
+    for name in ("f1_macro", "accuracy"):
+        assert "does not contain it" in found[name]["reason"]
+
+
 def test_the_same_predictions_give_the_same_intervals(tmp_path):
     path, data = classes(tmp_path)
     metrics = final.from_predictions(path, data)
@@ -221,15 +275,17 @@ def test_a_perfect_model_has_wilson_and_reasons_but_no_interval_of_no_width(tmp_
 def test_few_samples_groups_and_classes_are_named_as_the_reason(tmp_path):
     path, data = classes(tmp_path, num=12)
     found = intervals.of_split(path, data, final.from_predictions(path, data))["metrics"]
-    assert found["f1_weighted"] == {"reason": "there are 12 samples, fewer than 20"}
+    assert found["f1_weighted"] == {"reason": "12 of 12 samples are of classes with fewer than 5"}
     assert "fewer than 100" in found["log_loss"]["reason"]
     assert found["support/class 1"]["reason"] == "it is a count, not an estimate"
     assert "rarest class" in found["f1_macro"]["reason"]
-    grouped = intervals.of_split(
-        path, data, {"f1_weighted": final.from_predictions(path, data)["f1_weighted"]}, ["a", "b"] * 6, "patient"
-    )
+    path, data = numbers(tmp_path, num=12)
+    metrics = final.from_predictions(path, data)
+    found = intervals.of_split(path, data, metrics)["metrics"]
+    assert found["mae"] == {"reason": "there are 12 samples, fewer than 20"}
+    grouped = intervals.of_split(path, data, metrics, ["a", "b"] * 6, "patient")
     assert grouped["groups"] == {"by": "patient", "n": 2}
-    assert grouped["metrics"]["f1_weighted"]["reason"] == "there are 2 groups, fewer than 20"
+    assert grouped["metrics"]["mae"]["reason"] == "there are 2 groups, fewer than 20"
 
 
 def test_groups_widen_the_intervals_by_what_they_share(tmp_path):

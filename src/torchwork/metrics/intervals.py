@@ -65,7 +65,8 @@ def of_split(
     grouped ones. All else has a bias-corrected, accelerated bootstrap interval (`torchwork.metrics.resampling`) of
     2,000 resamples, of large splits 1,000. Rules that were found by simulation: at least 20 samples or groups; 100
     samples for log loss and Brier score, which rest on few large values; 5 samples of each class for
-    a mean over classes, 10 for a class's own F1. An interval has never zero width.
+    a mean over classes (where it is weighted, of the classes that hold at least half of the samples), 10 for a class's
+    own F1. An interval has never zero width, and always contains the metric.
     """
     try:
         table = weighted.read(path, data)
@@ -87,8 +88,16 @@ def of_split(
     unknown = {"reason": "no interval is known for it"}
     described = None if groups is None else {"by": by, "n": int(units.max(initial=-1)) + 1}
     known = {**resampled, **found}
-    said = {name: known.get(name, unknown) for name in metrics}
+    said = {name: _around(metrics[name], known.get(name, unknown)) for name in metrics}
     return {"n": number, "groups": described, "metrics": said, **({"note": note} if note else {})}
+
+
+def _around(value: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """Return an interval if it contains its metric, else why there is none: it would tell of another number."""
+    if "low" not in found or (_is_number(value) and found["low"] <= value <= found["high"]):
+        return found
+    said = f"{found['low']:.4g} to {found['high']:.4g}"
+    return {"reason": f"the one that the samples give, {said}, does not contain it, so that it is no guide"}
 
 
 def _is_number(value: Any) -> bool:

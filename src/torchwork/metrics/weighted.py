@@ -122,6 +122,7 @@ def _classes(labels: final_classes.Labels, scores: Scores | None) -> Figures:
     thin = {f"f1/{names[place]}": _few(int(support[place]), 10, names[place]) for place in labels.present.tolist()}
     rarest = min((int(n) for n in support[labels.present] if n), default=0)
     thin |= {name: _few(rarest, LEAST_OF_CLASS, "its rarest class") for name in _MACRO}
+    thin |= dict.fromkeys(("precision_weighted", "f1_weighted"), _mostly_rare(support))
     parts = [of_classes(target, prediction, names)]
     known = scores is not None and labels.num_classes > 1 and bool((target < labels.num_classes).all())
     if scores is not None and known and np.isfinite(scores.scores).all():
@@ -138,6 +139,16 @@ _MACRO = ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro")
 
 def _few(number: int, least: int, what: str) -> str:
     return f"{what} has {number} sample{'s' * (number != 1)}, fewer than {least}" if number < least else ""
+
+
+def _mostly_rare(support: Integers) -> str:
+    """Say it where classes that are too rare have more than half of the samples, and so of a mean's weight.
+
+    Resamples lack some of these classes: a mean over classes that are there is biased then, as the macro mean is.
+    """
+    rare = int(support[support < LEAST_OF_CLASS].sum())
+    told = f"{rare:,} of {int(support.sum()):,} samples are of classes with fewer than {LEAST_OF_CLASS}"
+    return told if 2 * rare > support.sum() else ""
 
 
 def _top(scores: Floats, target: Integers) -> dict[str, Share]:
