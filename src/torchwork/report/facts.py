@@ -14,6 +14,7 @@ import yaml
 
 from torchwork import rundir
 from torchwork.metrics.direction import higher_is_better
+from torchwork.report import ending
 from torchwork.types import Finding
 
 SPLITS = ("train", "val", "test")
@@ -63,8 +64,13 @@ class Facts:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end: the metrics are written last."""
-        return bool(self.metrics)
+        """Whether the run came to its end: the metrics are written last, whatever became of them since."""
+        return (self.directory / rundir.METRICS).is_file()
+
+    @property
+    def ended(self) -> str:
+        """Why the run failed or stopped, in its own words; empty where it came to its end or says nothing."""
+        return next((finding.message for finding in self.findings if finding.code == "stopped"), "")
 
     @property
     def shown(self) -> Predictions | None:
@@ -136,7 +142,8 @@ def read(directory: Path) -> Facts:
         inspected=where_there(rundir.INSPECTED, "what was looked at after training", _json_mapping, {}),
         findings=findings,
     )
-    findings[:] = list(dict.fromkeys(findings))
+    stopped = None if facts.finished else ending.reason(directory)
+    findings[:] = list(dict.fromkeys([*([stopped] if stopped else []), *findings]))
     return facts
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from torchwork.metrics.direction import direction
 from torchwork.report import cost, names
 from torchwork.report.data_facts import aside, component, section, texts
 from torchwork.report.doubt import doubted
@@ -78,6 +79,7 @@ def sentences(facts: Facts) -> list[str]:
     if found:
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
         said.append(f"On {split} the weights{chosen} have {_with_doubt(found[0])}.")
+        said.append(_no_skill(facts, str(split)))
     if facts.set_aside:
         said.append(aside(facts.set_aside))
     if facts.looks:
@@ -94,6 +96,20 @@ def _with_doubt(headline: Headline) -> str:
     interval = f" ({headline.interval})" if headline.interval else ""
     baseline = f", baseline {headline.baseline}" if headline.baseline else ""
     return f"{headline.name} {headline.value}{interval}{baseline}"
+
+
+def _no_skill(facts: Facts, split: str) -> str:
+    """Return a sentence where the first number is no better than its baseline, or R² is below 0; else nothing."""
+    metric = _leading(facts, split)[0]
+    metrics, part = facts.metrics[split], facts.baselines.get(split, {}).get("metrics")
+    value, base = number(metrics.get(metric)), number(part.get(metric)) if isinstance(part, Mapping) else None
+    way = direction(metric)
+    if value is not None and base is not None and way and (value <= base if way == "higher" else value >= base):
+        return f"In {names.metric(metric)} it is no better than the baseline, which looks at no input."
+    r2 = number(metrics.get("r2"))
+    if r2 is not None and r2 < 0:
+        return "R² is below 0: to predict the mean of the targets for every sample would be better."
+    return ""
 
 
 def looked(times: int) -> str:
@@ -168,7 +184,8 @@ def _optimizer(item: Any) -> str:
 def _broke_off(facts: Facts) -> str:
     wanted = section(facts.config, "train").get("epochs")
     of = f" of {wanted}" if wanted else ""
-    return f"The run has not come to its end: {_epochs(facts)}{of} epochs are on record."
+    reason = f" It {facts.ended}." if facts.ended else ""
+    return f"The run has not come to its end: {_epochs(facts)}{of} epochs are on record.{reason}"
 
 
 def _listed(words: list[str]) -> str:
