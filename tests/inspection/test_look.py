@@ -17,6 +17,7 @@ from inspection.looked import looked, pictures, settings, subject
 from torchwork import durable, rundir
 from torchwork.inspection.attribution import map_layer
 from torchwork.inspection.calls import calls
+from torchwork.inspection.judged import judged
 from torchwork.inspection.kernels import convolutions
 from torchwork.inspection.look import PARTS, look
 from torchwork.inspection.shown_samples import MOST
@@ -133,7 +134,8 @@ def test_texts_are_traced_to_their_words(tmp_path):
 def test_the_most_wrong_samples_stand_in_the_order_of_their_losses(tmp_path):
     found = look(of_task("pictures", tmp_path / "run"))
     table = rundir.read_csv(tmp_path / "run" / rundir.predictions("test"))
-    order = sorted(table, key=lambda row: -float(row["loss"]))
+    order = sorted((row for row in table if row["target"] != row["prediction"]), key=lambda row: -float(row["loss"]))
+    assert found["samples"]["wrong"] == len(order)
     assert [sample["id"] for sample in found["samples"]["most_wrong"]] == [int(row["id"]) for row in order[:MOST]]
     for sample, row in zip(found["samples"]["most_wrong"], order, strict=False):
         assert (sample["target"], sample["prediction"]) == (row["target"], row["prediction"])
@@ -145,6 +147,40 @@ def test_the_most_wrong_samples_stand_in_the_order_of_their_losses(tmp_path):
     shown = [sample["id"] for sample in found["samples"]["least_certain"]]
     assert shown == [number for number in rest if number in shown]
     assert max(sure[number] for number in shown) <= min(sure[number] for number in rest if number not in shown)
+
+
+def judged_from(directory, rows, **data):
+    rundir.write_csv(directory / rundir.predictions("test"), ["id", "target", "prediction", "loss"], rows)
+    return judged(directory, "test", data)
+
+
+def test_right_predictions_come_after_all_wrong_ones_whatever_their_losses(tmp_path):
+    rows = [[0, "a", "a", 9.0], [1, "a", "b", 1.0], [2, "b", "b", "nan"], [3, "b", "a", 2.0]]
+    found = judged_from(tmp_path, rows, task="sequence", target="sequence")
+    assert found.wrong.tolist() == [False, True, True, True]  # a loss that is NaN is none to trust
+    assert found.worst(4).tolist() == [2, 3, 1, 0]
+
+
+def test_numbers_are_not_right_or_wrong(tmp_path):
+    found = judged_from(tmp_path, [[0, 1.0, 1.5, 0.25], [1, 2.0, 2.0, 0.0]], task="regression", target="number")
+    assert found.wrong is None
+    assert found.worst(1).tolist() == [0]
+
+
+def test_a_sample_of_two_empty_texts_is_not_the_best_one(tmp_path):
+    rows = [[0, "", "", 0.0], [1, "ab", "ab", 0.5], [2, "a", "", 0.75]]
+    found = judged_from(tmp_path, rows, task="sequence", target="sequence")
+    assert found.best(3).tolist() == [1, 2, 0]
+
+
+def test_where_no_prediction_is_wrong_no_sample_is_the_most_wrong_one(tmp_path):
+    whose = of_task("pictures", tmp_path / "run")
+    path = tmp_path / "run" / rundir.predictions("test")
+    table = rundir.read_csv(path)
+    rundir.write_csv(path, list(table[0]), [list({**row, "prediction": row["target"]}.values()) for row in table])
+    found = look(whose)["samples"]
+    assert (found["wrong"], found["most_wrong"]) == (0, [])
+    assert len(found["least_certain"]) == MOST
 
 
 def test_importance_is_the_rise_of_the_loss_with_a_column_shuffled(tmp_path):

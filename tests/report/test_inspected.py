@@ -100,6 +100,19 @@ def test_every_part_is_drawn_and_saved(run):
         assert drawing.caption.endswith(".")
 
 
+def test_without_a_wrong_prediction_a_sentence_says_so(run):
+    whole(run)
+    content = json.loads((run / rundir.INSPECTED).read_text())
+    content["samples"].update(wrong=0, most_wrong=[])
+    rundir.write_json(run / rundir.INSPECTED, content)
+    first = draw(read(run))[0]["samples"][0]
+    assert (first.name, first.caption) == (
+        "most_wrong",
+        "There are none: the prediction of each of the 40 test samples is right.",
+    )
+    assert first.caption in html.write(run).read_text(encoding="utf-8")
+
+
 def test_the_page_holds_the_pictures_themselves_with_words_for_those_who_do_not_see_them(run):
     whole(run)
     page = html.write(run).read_text(encoding="utf-8")

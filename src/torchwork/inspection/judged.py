@@ -12,6 +12,7 @@ from torchwork import rundir
 from torchwork.inspection.guard import UnavailableError
 from torchwork.metrics.scores import Scores, read_scores
 
+_RIGHT_OR_WRONG = ("binary", "classification", "embedding", "multilabel", "sequence")
 _NAMES_AT_MOST = 4  # of several targets
 
 
@@ -20,6 +21,8 @@ class Judged(NamedTuple):
 
     ``loss`` is float64 [N]. ``certainty`` is that of the prediction, float64 [N]: the probability of the predicted
     class, of labels the mean probability of what is said about each; None where the outputs say nothing of it.
+    ``wrong`` is bool [N], where the prediction is another than the target or its loss is NaN; None of numbers, which
+    are more or less off.
     ``rows`` are their places in the table, which are those in ``arrays/outputs-<split>.npz`` too.
     """
 
@@ -31,14 +34,23 @@ class Judged(NamedTuple):
     loss: np.ndarray
     certainty: np.ndarray | None
     is_class: bool
+    wrong: np.ndarray | None
 
     def worst(self, most: int) -> np.ndarray:
-        """Return the places of the samples with the greatest losses, the greatest first; those that are NaN first."""
-        return np.argsort(-np.where(np.isnan(self.loss), np.inf, self.loss), kind="stable")[:most]
+        """Return the places of the samples with the greatest losses, the greatest first; those that are NaN first.
+
+        Where predictions are right or wrong, all wrong ones stand before the right ones.
+        """
+        loss = -np.where(np.isnan(self.loss), np.inf, self.loss)
+        return np.lexsort((loss,) if self.wrong is None else (loss, ~self.wrong))[:most]
 
     def best(self, most: int) -> np.ndarray:
-        """Return the places of the samples with the smallest losses, the smallest first."""
-        return np.argsort(self.loss, kind="stable")[:most]
+        """Return the places of the samples with the smallest losses, the smallest first; those of an empty text last.
+
+        Of an empty target and an empty prediction there is nothing to see.
+        """
+        empty = [not target and not prediction for target, prediction in zip(self.target, self.prediction, strict=True)]
+        return np.lexsort((self.loss, np.array(empty, bool)))[:most]
 
     def least_certain(self, most: int) -> np.ndarray:
         """Return the places of the samples with the lowest certainty, the lowest first; none where nobody knows."""
@@ -76,7 +88,10 @@ def judged(directory: Path, split: str, data: Mapping[str, Any]) -> Judged:
     scores = read_scores(path, data)
     certainty = None if scores is None or not scores.probabilities else _certainty(scores)[rows]
     is_class = data.get("target") == "class" and scores is not None and not scores.multilabel
-    return Judged(split, ids, rows, target, prediction, loss, certainty, is_class)
+    wrong = None
+    if data.get("task") in _RIGHT_OR_WRONG:
+        wrong = np.isnan(loss) | np.array([one != other for one, other in zip(target, prediction, strict=True)], bool)
+    return Judged(split, ids, rows, target, prediction, loss, certainty, is_class, wrong)
 
 
 def _shortened(text: str) -> str:

@@ -20,22 +20,27 @@ def shown_samples(subject: Subject) -> dict[str, Any]:
     """Return the worst and the least certain samples of the split that is looked at.
 
     Returns:
-        ``split``, its number of samples ``n``, and as ``most_wrong`` and ``least_certain`` samples with ``id``,
+        ``split``, its number of samples ``n``, how many of them are ``wrong`` (None where predictions are not right or
+        wrong but more or less off), and as ``most_wrong`` and ``least_certain`` samples with ``id``,
         ``name``, ``target``, ``prediction``, ``certainty`` (None where nobody knows), ``loss``, and one of ``picture``
         (a file below the run directory), ``words``, ``columns`` (pairs), ``numbers`` or ``reason``, why there is none.
-        The least certain are left out of the list where they are among the most wrong ones.
+        The most wrong ones are those alone whose prediction is wrong, where there is a right and a wrong. The least
+        certain are left out of the list where they are among the most wrong ones.
 
     Raises:
         UnavailableError: there are no samples.
     """
     judged = subject.judged
     worst = judged.worst(MOST)
+    if judged.wrong is not None:
+        worst = worst[judged.wrong[worst]]
     doubtful = [place for place in judged.least_certain(2 * MOST).tolist() if place not in set(worst.tolist())]
     lists = {"most_wrong": worst.tolist(), "least_certain": doubtful[:MOST]}
     return {
         "split": judged.split,
         "n": len(judged.ids),
         "is_class": judged.is_class,
+        "wrong": None if judged.wrong is None else int(judged.wrong.sum()),
         **{name: [described(subject, judged, place) for place in places] for name, places in lists.items()},
     }
 

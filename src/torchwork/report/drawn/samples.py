@@ -18,6 +18,7 @@ from torchwork.report.drawn.drawing import Drawing, saved
 from torchwork.report.facts import Facts
 from torchwork.report.figures import figure as figure_of
 from torchwork.report.names import label
+from torchwork.report.plots import style
 from torchwork.report.plots.alignment import ctc_alignment
 from torchwork.report.plots.saliency import maps
 from torchwork.report.plots.samples import contact_sheet, worst_samples
@@ -33,13 +34,18 @@ def worst_drawings(facts: Facts) -> Iterator[Drawing]:
     if not found:
         return
     of = f"of the {found['n']:,} {found['split']} samples"
+    wrong = found.get("wrong")
+    whose = f"Those {of}" if wrong is None else f"Those of the {wrong:,} wrong predictions {of}"
     kinds = {
-        "most_wrong": f"Those {of} with the greatest loss, the greatest first: look for wrong labels among them.",
+        "most_wrong": f"{whose} with the greatest loss, the greatest first: look for wrong labels among them.",
         "least_certain": f"Those {of} whose prediction is the least probable, without those among the most wrong.",
     }
     for kind, caption in kinds.items():
         title = f"{kind.replace('_', ' ').capitalize()} samples"
         samples = found.get(kind) or []
+        if kind == "most_wrong" and wrong == 0:
+            said = f"There are none: the prediction of each {of} is right."
+            yield saved(facts, kind, title, said, style.nothing([said]))._replace(element="")  # the caption says it
         if samples:
             pictures = [inspected.file(facts, sample.get("picture")) for sample in samples]
             figure = worst_samples(
