@@ -58,8 +58,10 @@ def test_of_classes_it_is_scikit_learns_dummy_of_the_training_split(tmp_path, co
     assert figures["roc_auc"] == 0.5
     assert figures[f"average_precision/class {guess}"] == pytest.approx(float((targets == guess).double().mean()))
     assert set(figures) <= set(own)
-    missing = {name.split("/")[0] for name in set(own) - set(figures)}
-    assert missing == {"support"}, "all but that has a baseline"
+    missing = {name.partition("/")[::2] for name in set(own) - set(figures)}
+    assert {kind for kind, _ in missing} <= {"support", "precision"}, "all but these has a baseline"
+    assert ("precision", f"class {guess}") not in missing
+    assert ("precision", "") not in missing
 
 
 def test_the_guess_is_that_of_train_and_not_of_the_split_itself(tmp_path):

@@ -84,8 +84,12 @@ def test_classification_is_that_of_scikit_learn(tmp_path_factory, count, num_cla
         if index not in present:
             assert f"support/{name}" not in found
             continue
-        row = report[str(index)]
-        assert [found[f"{n}/{name}"] for n in ("precision", "recall", "f1", "support")] == list(row.values())
+        divided = {"precision": index in prediction, "recall": index in target, "f1": True}
+        for kind, expected in zip(("precision", "recall", "f1", "support"), report[str(index)].values(), strict=True):
+            if divided.get(kind, True):
+                assert found[f"{kind}/{name}"] == expected
+            else:
+                assert f"{kind}/{name}" in undefined
 
 
 def check_areas(found, undefined, target, scores, classes):
@@ -209,10 +213,13 @@ def test_one_class_in_the_split_has_a_reason(tmp_path):
     assert found["log_loss"] == pytest.approx(-np.log([0.9, 0.4]).mean())
 
 
-def test_a_class_that_is_never_predicted_has_precision_zero_and_no_warning(tmp_path):
+def test_a_class_that_is_never_predicted_has_no_precision_but_counts_as_zero_in_the_mean(tmp_path):
     path = write_classes(tmp_path / "p.csv", ["x", "y", "y"], ["x", "x", "x"])
-    found = final.from_predictions(path, {"classes": ["x", "y", "never"]})
-    assert found["precision/y"] == found["recall/y"] == found["f1/y"] == 0
+    found, undefined = final.of_split(path, {"classes": ["x", "y", "never"]})
+    assert "precision/y" not in found
+    assert undefined["precision/y"] == "it is never predicted"
+    assert found["precision_macro"] == pytest.approx((1 / 3 + 0) / 2)
+    assert found["recall/y"] == found["f1/y"] == 0
     assert found["support/y"] == 2
     assert found["balanced_accuracy"] == 0.5
     assert not [name for name in found if name.endswith("/never")]
@@ -220,7 +227,10 @@ def test_a_class_that_is_never_predicted_has_precision_zero_and_no_warning(tmp_p
 
 def test_a_class_that_is_predicted_but_does_not_occur_counts_in_the_macro_mean_only(tmp_path):
     path = write_classes(tmp_path / "p.csv", ["x", "x"], ["x", "y"])
-    found = final.from_predictions(path, {"classes": ["x", "y"]})
+    found, undefined = final.of_split(path, {"classes": ["x", "y"]})
+    assert "recall/y" not in found
+    assert undefined["recall/y"] == "it does not occur"
+    assert found["precision/y"] == found["f1/y"] == 0
     assert found["recall_macro"] == 0.25
     assert found["balanced_accuracy"] == found["recall_weighted"] == 0.5
 

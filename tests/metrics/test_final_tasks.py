@@ -12,7 +12,7 @@ from torch import nn
 
 from torchwork import rundir
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import final, order, retrieval
+from torchwork.metrics import final, final_labels, order, retrieval
 from torchwork.tasks.binary import Binary
 from torchwork.tasks.embedding import Embedding
 from torchwork.tasks.multilabel import Multilabel
@@ -84,6 +84,21 @@ def test_labels(tmp_path, loss, count):
             means = metrics.precision_recall_fscore_support(present, scores >= 0, average=average)
             assert [found[f"{name}_{average}"] for name in names[:3]] == pytest.approx(list(means[:3]))
         assert found["exact_match"] == pytest.approx(metrics.accuracy_score(present, scores >= 0))
+
+
+def test_a_label_has_no_share_where_there_is_nothing_to_divide_by_and_counts_as_zero_in_the_means():
+    names = ["both", "unpredicted", "absent", "neither"]
+    present = np.array([[True, True, False, False], [True, False, False, False]])
+    predicted = np.array([[True, False, True, False], [True, False, False, False]])
+    found, undefined = final_labels.of_labels(names, present, predicted, predicted.astype(float))
+    assert {name for name in undefined if name.startswith(("precision", "recall", "f1"))} == {
+        *("precision/unpredicted", "recall/absent"),
+        *("precision/neither", "recall/neither", "f1/neither"),
+    }
+    assert not set(found) & set(undefined)
+    means = metrics.precision_recall_fscore_support(present, predicted, average="macro", zero_division=0)
+    assert [found[f"{name}_macro"] for name in ("precision", "recall", "f1")] == pytest.approx(list(means[:3]))
+    assert found["recall/unpredicted"] == found["precision/absent"] == 0
 
 
 def test_one_label(tmp_path):

@@ -61,3 +61,14 @@ def test_metrics_that_one_split_lacks_show_a_dash(tmp_path):
         ("accuracy", ["0.7500", "–"]),
         ("loss", ["NaN", "0.5000"]),
     ]
+
+
+def test_a_class_that_was_never_predicted_has_a_dash_for_its_precision_in_the_usual_order_of_columns(tmp_path):
+    directory = classification(tmp_path / "run", ["a", "b"])
+    (directory / "metrics.json").write_text(
+        '{"test": {"recall/a": 0.0, "f1/a": 0.0, "support/a": 2, '
+        '"precision/b": 0.5, "recall/b": 1.0, "f1/b": 0.6667, "support/b": 2}}'
+    )
+    names, rows = tables.metrics_by_part(facts.read(directory), "test")
+    assert names == ["precision", "recall", "f1", "support"]
+    assert rows == [("a", ["–", "0.0", "0.0", "2"]), ("b", ["0.5000", "1.0000", "0.6667", "2"])]

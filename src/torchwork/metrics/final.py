@@ -42,8 +42,9 @@ def of_split(path: Path, data: Mapping[str, Any]) -> Found:
     What is not defined on these samples is left out of the metrics, so that none is ever NaN: R² and explained variance
     of a constant target, the area under the ROC curve where a class does not occur or is the only one, everything of a
     prediction that is NaN or infinite. Classes that neither occur nor are predicted have no metrics and no part in the
-    means of precision, recall and F1. What would be divided by nothing is 0, as with scikit-learn: the precision of a
-    class that is never predicted, the recall of one that is predicted but never occurs.
+    means of precision, recall and F1. Where there is nothing to divide by, a class has no value of its own: no
+    precision if it is never predicted, no recall if it is predicted but never occurs. In the means over classes it
+    counts 0 there, as with scikit-learn's ``zero_division=0``.
     """
     columns = read_columns(path)
     task, loss = data.get("task"), data.get("loss", "")

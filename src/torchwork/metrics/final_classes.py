@@ -56,6 +56,33 @@ def of_classes(labels: Labels, scores: Floats | None) -> Found:
     return _of_predictions(labels) | _of_scores(labels, scores)
 
 
+def each_share(name: str, values: Sequence[float], chosen: int, support: int, absent: str) -> Found:
+    """Return precision, recall, F1 and support of one class or label, as ``precision/<name>``, where they are defined.
+
+    Args:
+        name: Of the class.
+        values: Its `shares`.
+        chosen: How often it was predicted.
+        support: How many samples are of it.
+        absent: What to say where no sample is.
+
+    >>> each_share("cat", [0.0, 0.0, 0.0], 0, 2, "it does not occur").undefined
+    {'precision/cat': 'it is never predicted'}
+    """
+    reasons = ("" if chosen else _UNPREDICTED, "" if support else absent, "" if chosen or support else absent)
+    known: dict[str, float] = {}
+    undefined: dict[str, str] = {}
+    for share, value, why in zip(("precision", "recall", "f1"), values, reasons, strict=True):
+        if why:
+            undefined[f"{share}/{name}"] = why
+        else:
+            known[f"{share}/{name}"] = value
+    return Found(known | {f"support/{name}": support}, undefined)
+
+
+_UNPREDICTED = "it is never predicted"
+
+
 def shares(hits: Integers, chosen: Integers, support: Integers) -> Floats:
     """Return precision, recall and F1, float64 [3, K], from how often each was hit, predicted and there.
 
@@ -80,11 +107,12 @@ def _of_predictions(labels: Labels) -> Found:
     for average, weights in (("macro", None), ("weighted", support)):
         means = np.average(by_class, axis=1, weights=weights)
         found |= {f"{n}_{average}": float(v) for n, v in zip(("precision", "recall", "f1"), means, strict=True)}
-    for place, index in enumerate(present):
-        name = labels.names[index]
-        found |= {f"{n}/{name}": float(by_class[row, place]) for row, n in enumerate(("precision", "recall", "f1"))}
-        found[f"support/{name}"] = int(support[place])
-    return Found(found, {})
+    undefined: dict[str, str] = {}
+    for index, values, times, num in zip(present, by_class.T.tolist(), chosen.tolist(), support.tolist(), strict=True):
+        own = each_share(labels.names[index], values, times, num, "it does not occur")
+        found |= own.metrics
+        undefined |= own.undefined
+    return Found(found, undefined)
 
 
 def _of_scores(labels: Labels, scores: Floats | None) -> Found:

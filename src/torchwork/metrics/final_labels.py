@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from torchwork.metrics import epoch
 from torchwork.metrics.areas import areas
-from torchwork.metrics.final_classes import AREAS, shares
+from torchwork.metrics.final_classes import AREAS, each_share, shares
 from torchwork.metrics.found import Found, without
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,9 @@ def of_labels(names: Sequence[str], target: Bools, prediction: Bools | None, sco
     ``accuracy`` over all labels of all samples, ``exact_match`` (all labels of a sample right), ``precision``,
     ``recall`` and ``f1`` as ``_macro`` and ``_micro``; ``roc_auc`` and ``average_precision``, the means over the labels
     that some samples have and others have not; ``lrap``, the label ranking average precision. Of several labels also
-    ``<metric>/<label>``, and ``support/<label>``, how many samples have it.
+    ``<metric>/<label>``, and ``support/<label>``, how many samples have it. A label that is never predicted has no
+    precision, one that no sample has no recall, one that is neither no F1; in the means over labels each counts 0, as
+    with scikit-learn's ``zero_division=0``.
 
     Args:
         names: The labels.
@@ -80,7 +82,11 @@ def _at_threshold(names: Sequence[str], target: Bools, prediction: Bools) -> Fou
     }
     for average, means in (("macro", by_label.mean(1)), ("micro", together)):
         found |= {f"{n}_{average}": float(v) for n, v in zip(_SHARES, means, strict=True)}
+    undefined: dict[str, str] = {}
     for place, label in enumerate(names) if len(names) > 1 else ():
-        found |= {f"{n}/{label}": float(by_label[row, place]) for row, n in enumerate(_SHARES)}
-        found[f"support/{label}"] = int(support[place])
-    return Found(found, {})
+        own = each_share(
+            label, by_label[:, place].tolist(), int(chosen[place]), int(support[place]), "no sample has it"
+        )
+        found |= own.metrics
+        undefined |= own.undefined
+    return Found(found, undefined)

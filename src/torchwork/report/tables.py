@@ -89,7 +89,10 @@ def metrics_by_part(facts: Facts, split: str | None) -> tuple[list[str], list[tu
         metric, slash, part = name.partition("/")
         if slash:
             found.setdefault(part, {})[metric] = figure(value)
-    names = list(dict.fromkeys(metric for values in found.values() for metric in values))
+    fullest = sorted(
+        found.values(), key=len, reverse=True
+    )  # the order of the metrics is that of a part that lacks none
+    names = list(dict.fromkeys(metric for values in fullest for metric in values))
     return names, [(part, [values.get(name, "–") for name in names]) for part, values in found.items()]
 
 
