@@ -33,14 +33,11 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
     job = Job(directory, parts.config.name, as_kept, progress.index)
     steps = -(-len(parts.data.loaders["train"]) // parts.options.accumulate)
     over = f"stopped when training was over, which is saved; go on with: torchwork resume {shlex.quote(str(directory))}"
-    with (
-        stopping_at_once(over),
-        live.telling(parts, directory) as watched,
-        logging(parts.config.log, job, steps, log.tell) as logs,
-    ):
+    with live.telling(parts, directory) as watched, logging(parts.config.log, job, steps, log.tell) as logs:
         _train(parts, log, watched, logs)
-        watched.tell("finishing")
-        logs.end(finishing.finish(parts, directory, command))
+        with stopping_at_once(over):
+            watched.tell("finishing")
+            logs.end(finishing.finish(parts, directory, command))
 
 
 def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:

@@ -14,7 +14,11 @@ from typing import Any
 
 from torchwork import rundir
 
-PRELOADED = ["torch", "torchwork.run", "torchwork.report.drawings", "torchwork.inspection.look", "sklearn.metrics"]
+PRELOADED = [
+    *("torch", "torch._dynamo", "torchwork.run", "torchwork.report.drawings", "torchwork.inspection.look"),
+    *("torchwork.data.builtin", "torchwork.metrics.intervals", "torchwork.models.mlp"),
+    *("jinja2", "sklearn.datasets", "sklearn.decomposition", "sklearn.metrics"),
+]
 
 CONFIG: dict[str, Any] = {
     "data": {"source": "Iris", "transform": ["Normalize"], "batch_size": 16},

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from torchwork.cli.reporting import SIGTERM_EXIT, WRONG_INPUT, reporting
+from torchwork.cli.reporting import COME_BACK, SIGTERM_EXIT, WRONG_INPUT, reporting
 
 app = typer.Typer(
     name="torchwork",
@@ -38,27 +38,32 @@ Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a 
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 the run failed, 2 wrong input, 130 Ctrl-C, 143 SIGTERM."""
-    with _ending_on_sigterm():
+    """Run a command and exit: 0 done, 1 the run failed, 2 wrong input, 130 Ctrl-C, 143 SIGTERM, 75 SIGUSR1."""
+    with _ending_on_signals():
         app(arguments, prog_name="torchwork")
     raise AssertionError("typer exits by itself")
 
 
 @contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """Exit on SIGTERM by the usual way out, which closes files and ends workers. Training has a handler of its own."""
+def _ending_on_signals() -> Iterator[None]:
+    """Exit on SIGTERM and SIGUSR1 by the usual way out, which closes files and ends workers.
+
+    Training has handlers of its own.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        sys.exit(SIGTERM_EXIT)
+        sys.exit(exits[number])
 
-    before = signal.signal(signal.SIGTERM, end)
+    exits = {signal.SIGTERM: SIGTERM_EXIT, signal.SIGUSR1: COME_BACK}
+    before = {number: signal.signal(number, end) for number in exits}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @app.command()
