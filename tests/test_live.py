@@ -83,7 +83,9 @@ def ends(monkeypatch):
     def finish(parts, directory, command):
         weights = {name: tensor.clone() for name, tensor in parts.model.state_dict().items()}
         found.append((weights, parts.task.table(evaluate(parts.model, parts.task, parts.data.loaders["val"]))))
-        rundir.write_json(directory / rundir.METRICS, {"val": {}, "test": {}})
+        metrics = {"val": {}, "test": {}}
+        rundir.write_json(directory / rundir.METRICS, metrics)
+        return metrics
 
     monkeypatch.setattr(finishing, "finish", finish)
     return found
@@ -155,6 +157,20 @@ def test_pictures_are_made_only_while_somebody_watches(tmp_path, always):
     torchwork.train(DIGITS, out=tmp_path / "watched", progress=watched)
     assert watched.seen[-1]["sheet"] is not None
     assert watched.seen[-1]["worst"]["epoch"] == 3
+
+
+def test_when_training_is_over_the_worst_samples_are_those_of_its_last_epoch(tmp_path, always, monkeypatch):
+    monkeypatch.setattr(live, "_PICTURES", 1e9)  # of the first epoch alone while it goes on
+    shown, at_the_end, finish = Onlooker(pictures, watches=True), [], finishing.finish
+
+    def looking(parts, directory, command):
+        at_the_end.append(pictures(directory)["worst"]["epoch"])
+        return finish(parts, directory, command)
+
+    monkeypatch.setattr(finishing, "finish", looking)
+    torchwork.train(DIGITS, out=tmp_path / "run", progress=shown)
+    assert shown.seen[-1]["worst"]["epoch"] == 1
+    assert at_the_end == [3]
 
 
 def test_somebody_who_has_gone_is_no_longer_drawn_for(tmp_path, always, monkeypatch):

@@ -64,6 +64,7 @@ class Live:
         self._sign: int | None = None
         self._seen = self._drawn = self._listed = -math.inf
         self._batch: Batch | None = None
+        self._unlisted: tuple[int, Evaluation] | None = None
         self._loader = parts.data.loaders["train"]
         self._batches = len(self._loader)
         samples = directory / rundir.SAMPLES
@@ -100,14 +101,22 @@ class Live:
             self._due = now  # so that the next step says that this is over
         self._evaluation_takes = now - self._ended
         self._look(now)
-        if self._watched and now - self._listed > _PICTURES:
+        self._unlisted = (self._parts.state.progress.epoch + 1, evaluation) if self._watched else None
+        if now - self._listed > _PICTURES:
             self._listed = now
+            self._list()
+
+    def _list(self) -> None:
+        """Write the worst samples of the last epoch that was judged, if they are not written yet."""
+        if self._unlisted is not None:
+            (epoch, evaluation), self._unlisted = self._unlisted, None
             with contextlib.suppress(Exception):
-                found = {"epoch": self._parts.state.progress.epoch + 1, "samples": worst(self._parts, evaluation)}
-                _replace(self._worst, _json(found))
+                _replace(self._worst, _json({"epoch": epoch, "samples": worst(self._parts, evaluation)}))
 
     def tell(self, phase: str, message: str = "", lr: float | None = None) -> None:
-        """Write where the run stands; at most once a second from within the loop."""
+        """Write where the run stands; at most once a second from within the loop. After it, the last worst samples."""
+        if phase not in ("training", "evaluating"):
+            self._list()
         self._told = time.monotonic()
         self._due = self._told + _EVERY
         progress, accumulate = self._parts.state.progress, self._parts.options.accumulate

@@ -172,6 +172,35 @@ def test_within_an_epoch_the_running_loss_moves_on(visit: Open, served, tmp_path
     assert page.locator("#figures").inner_text().split("\n")[:3] == ["epoch", "4 of 10", "step 9 of 10"]
 
 
+@pytest.mark.parametrize(
+    "rates", [[0.001999, 0.0019995, 0.002], [0.001] * 3, [1e-7, 1.1e-7, 1.2e-7], [15000, 15010, 15020], [1.9, 3, 3.5]]
+)
+def test_marks_of_a_curve_differ_and_stand_whole_inside_it(rates: list[float], visit: Open, served, tmp_path: Path):
+    directory = going_on(tmp_path / "run")
+    rows = [[epoch, rate] for epoch, rate in enumerate(rates, start=1)]
+    rundir.write_csv(directory / rundir.HISTORY, ["epoch", "lr"], rows)
+    page = visit(served(directory)).page
+    title = "one.querySelector('h3').textContent === 'Learning rate'"
+    chart = f"[...document.querySelectorAll('.chart')].find((one) => {title})"
+    marks = until(page, f"{chart} && [...{chart}.querySelectorAll('.mark')].map((m) => [m.textContent, m.getBBox().x])")
+    assert len({text for text, _ in marks}) == len(marks) > 1
+    assert min(x for _, x in marks) >= 0
+
+
+def test_the_title_is_the_configs_name_and_nothing_is_left_to_stop_once_training_is_over(
+    visit: Open, served, tmp_path: Path
+):
+    directory = going_on(tmp_path / "run")
+    name = re.search("name: (.*)", (directory / rundir.CONFIG).read_text()).group(1)
+    page = visit(served(directory)).page
+    says(page, "h1", name)
+    page.get_by_role("button", name="Stop training").click()
+    changed(directory, phase="finishing")
+    says(page, "#phase", "Training is over")
+    assert not page.locator("#stop").is_visible()
+    assert not page.locator("dialog").is_visible()
+
+
 def test_the_page_fits_is_silent_and_can_be_read_by_everybody_in_light_and_dark(visit: Open, served, tmp_path: Path):
     directory = going_on(tmp_path / "run")
     odd = ["<img src=x onerror=alert(1)>", "猫" * 40, "x" * 300]

@@ -55,6 +55,21 @@ def test_a_run_whose_process_is_gone_can_not_be_stopped_and_is_what_it_last_said
     assert found["resume"] == f"torchwork resume {tmp_path / 'run'}"
 
 
+@pytest.mark.parametrize(("phase", "can"), [("evaluating", True), ("finishing", False)])
+def test_while_the_report_is_written_there_is_nothing_left_to_stop(phase, can, tmp_path):
+    found = seen.state(going_on(tmp_path / "run", phase=phase))
+    assert (found["going_on"], found["can_stop"]) == (True, can)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("name: digits", "digits"), ("name: 3", ""), ("- a", ""), ("{", ""), ("", "")]
+)
+def test_a_run_is_called_what_its_config_calls_it(text, name, tmp_path):
+    directory = going_on(tmp_path / "run")
+    (directory / rundir.CONFIG).write_text(text)
+    assert seen.state(directory)["name"] == name
+
+
 def test_a_run_of_another_machine_is_shown_and_not_stopped(tmp_path):
     found = seen.state(going_on(tmp_path / "run", processes.current()._replace(host="node7")))
     assert (found["phase"], found["where"], found["can_stop"]) == ("training", "node7", False)

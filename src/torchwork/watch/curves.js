@@ -2,7 +2,7 @@
 // Line charts of an epoch's figures as inline SVG, made once and then only moved. Nothing from the run becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 440, HEIGHT = 220, LEFT = 60, RIGHT = 12, TOP = 10, BOTTOM = 28;
+const WIDTH = 440, HEIGHT = 220, LEFT = 60, DIGIT = 7.8, RIGHT = 12, TOP = 10, BOTTOM = 28;
 
 function make(name, attributes, parent) {
   const element = name in SHAPES ? document.createElementNS(SVG, name) : document.createElement(name);
@@ -21,6 +21,15 @@ function figure(value) {
   if (value === 0) return "0";
   if (size >= 1e-4 && size < 1e4) return String(Number(value.toPrecision(4)));
   return size < 1e12 && size >= 1e4 ? Math.round(value).toLocaleString("en") : value.toExponential(2);
+}
+
+// A mark as text, with as many digits as tell it from its neighbours a step away.
+function marked(value, step, largest) {
+  if (largest >= 1e12 || largest < 1e-4) {
+    return value === 0 ? "0" : value.toExponential(Math.max(0, Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(step) + 1e-9)));
+  }
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return decimals ? value.toFixed(decimals) : Math.round(value).toLocaleString("en");
 }
 
 // Round numbers between low and high, about so many of them.
@@ -42,11 +51,12 @@ function decades(low, high) {
 function scale(values) {
   let low = Math.min(...values), high = Math.max(...values);
   const powers = low > 0 && high / low > 50;
-  if (powers) return { powers, low, high, marks: decades(low, high), place: (v) => Math.log(v / low) / Math.log(high / low) };
-  if (low === high) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
+  if (powers) return { powers, low, high, marks: decades(low, high), said: figure, place: (v) => Math.log(v / low) / Math.log(high / low) };
+  if (high - low <= Math.abs(high) * 1e-6) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
   const room = (high - low) * 0.05;
   low -= room; high += room;
-  return { powers, low, high, marks: ticks(low, high, 4), place: (v) => (v - low) / (high - low) };
+  const few = ticks(low, high, 4), marks = few.length > 1 ? few : ticks(low, high, 8), largest = Math.max(...marks.map(Math.abs));
+  return { powers, low, high, marks, said: (v) => marked(v, marks[1] - marks[0], largest), place: (v) => (v - low) / (high - low) };
 }
 
 class Chart {
@@ -69,9 +79,10 @@ class Chart {
     this.figure.hidden = all.length === 0;
     if (all.length === 0) return;
     const y = scale(all.map(([, value]) => value)), right = Math.max(last, 2);
-    const toX = (epoch) => LEFT + (WIDTH - LEFT - RIGHT) * (epoch / right);
+    const left = Math.max(LEFT, 10 + DIGIT * Math.max(...y.marks.map((mark) => y.said(mark).length)));
+    const toX = (epoch) => left + (WIDTH - left - RIGHT) * (epoch / right);
     const toY = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - y.place(value));
-    this.drawAxes(y, right, toX, toY);
+    this.drawAxes(y, left, right, toX, toY);
     this.dots.replaceChildren();
     this.lines.forEach((path, at) => {
       const now = running[at], known = now ? [...points[at], now] : points[at];
@@ -89,11 +100,11 @@ class Chart {
     this.tell(points, running, y.powers);
   }
 
-  drawAxes(y, right, toX, toY) {
+  drawAxes(y, left, right, toX, toY) {
     this.axes.replaceChildren();
     for (const mark of y.marks) {
-      make("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: toY(mark), y2: toY(mark) }, this.axes);
-      make("text", { x: LEFT - 6, y: toY(mark) + 4.5, "text-anchor": "end", text: figure(mark) }, this.axes);
+      make("line", { class: "grid", x1: left, x2: WIDTH - RIGHT, y1: toY(mark), y2: toY(mark) }, this.axes);
+      make("text", { class: "mark", x: left - 6, y: toY(mark) + 4.5, "text-anchor": "end", text: y.said(mark) }, this.axes);
     }
     for (const mark of ticks(0, right, 6).filter((at) => Number.isInteger(at))) {
       make("text", { x: toX(mark), y: HEIGHT - 6, "text-anchor": "middle", text: mark }, this.axes);

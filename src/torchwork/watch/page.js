@@ -62,7 +62,7 @@ function setPhase(phase, said) {
 const LATE = 10; // seconds; not in the phase, which a screen reader reads whenever it changes
 
 function show() {
-  const name = state.directory.split("/").filter(Boolean).slice(-2).join(" / ");
+  const name = state.name || state.directory.split("/").filter(Boolean).slice(-2).join(" / ");
   setText($("name"), name);
   setText($("directory"), state.directory);
   setText($("late"), state.going_on && state.ago > LATE ? `It was last heard of ${duration(state.ago)} ago.` : "");
@@ -73,6 +73,7 @@ function show() {
   setText($("message"), message());
   $("stop").hidden = !state.can_stop;
   $("stop").disabled = asked;
+  if (!state.can_stop && $("sure").open) $("sure").close();
   $("report").hidden = !(state.phase === "finished" && state.files.report);
   showFigures();
   showCurves();

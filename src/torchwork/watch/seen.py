@@ -8,6 +8,7 @@ import math
 import shlex
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SAID = {
     "idle": "Not going on",
 }
 GOING_ON = ("training", "evaluating", "finishing")
+_STOPPABLE = ("training", "evaluating")  # afterwards there is nothing left to save
 
 
 def state(directory: Path) -> dict[str, Any]:
@@ -43,12 +45,13 @@ def state(directory: Path) -> dict[str, Any]:
     local = process is not None and processes.standing(process) == "alive"
     return {
         "directory": str(directory),
+        "name": _name(directory / rundir.CONFIG, _stamp(directory / rundir.CONFIG)),
         "phase": phase,
         "said": SAID[phase],
         "going_on": going_on,
         "message": _text(live.get("message")) if phase in ("stopped", "failed") else "",
         "where": "" if local or not going_on or process is None else process.host,
-        "can_stop": going_on and local and live.get("stops") is True,
+        "can_stop": phase in _STOPPABLE and local and live.get("stops") is True,
         "ago": _number(time.time() - at) if (at := _number(live.get("at"))) is not None and going_on else None,
         **{name: _number(live.get(name)) if going_on else None for name in _FIGURES},
         "waiting": _share(live.get("waited"), live.get("seconds")) if going_on else None,
@@ -67,6 +70,20 @@ FILES = {
     "batch": f"{rundir.SAMPLES}/{rundir.LAST_BATCH}",
     "report": rundir.REPORT,
 }
+
+
+@lru_cache(maxsize=1)
+def _name(config: Path, stamp: str | None) -> str:
+    """Return what the run's config calls it, read anew when the file has changed; empty where it says nothing."""
+    if stamp is None:
+        return ""
+    import yaml
+
+    try:
+        found = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return ""
+    return _text(found.get("name")) if isinstance(found, dict) else ""
 
 
 def process_of(directory: Path) -> processes.Process | None:
