@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Sequence
@@ -109,8 +110,10 @@ def _look_into(parts: Parts, directory: Path) -> None:
 
 def _add(path: Path, content: dict[str, Any]) -> None:
     """Write the figures of some splits into a file that may hold those of others."""
-    before = rundir.read_json(path) if path.is_file() else {}
-    rundir.write_json(path, {**before, **content})
+    before = None
+    with contextlib.suppress(FileNotFoundError, ValueError):  # what is damaged is replaced
+        before = rundir.read_json(path)
+    rundir.write_json(path, {**(before if isinstance(before, dict) else {}), **content})
 
 
 def _evaluation(parts: Parts, split: str) -> Evaluation:

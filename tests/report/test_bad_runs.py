@@ -116,16 +116,75 @@ def test_one_class_only_is_drawn(tmp_path):
     assert "could not be" not in page.text
 
 
-@pytest.mark.parametrize(("cell", "drawn"), [("nan", True), ("inf", True), ("text", False)])
-def test_probabilities_that_are_none_do_not_break_the_page(tmp_path, cell, drawn):
+@pytest.mark.parametrize("cell", ["", "nan", "inf", "text"])
+@pytest.mark.parametrize("wrong", [5, 40])
+def test_probabilities_that_are_none_are_counted_and_the_rest_is_drawn(tmp_path, cell, wrong):
     directory = classification(tmp_path / "run", ["cat", "dog", "bird"])
     path = directory / rundir.predictions("test")
     header, *rows = _cells(path)
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *([*row[:3], *[cell] * (len(row) - 3)] for row in rows)])
+        changed = [[*row[:3], *[cell] * (len(row) - 3)] for row in rows[:wrong]]
+        csv.writer(file).writerows([header, *changed, *rows[wrong:]])
     page = _page(directory)
     assert "Confusion matrix" in page.words
-    assert ("could not be drawn: ValueError: could not convert string to float: 'text'" in page.text) == (not drawn)
+    said = f"predictions-test.csv {wrong} of 40 rows have scores that are no numbers: the plots leave them out."
+    assert said in page.text
+    assert "could not be" not in page.text
+    for title in ("ROC", "Calibration", "Scores"):
+        assert (title in page.words) == (wrong < 40)
+
+
+@pytest.mark.parametrize("column", ["id", "target", "prediction", "score_dog"])
+def test_a_missing_column_is_named_with_the_file_and_what_there_is(tmp_path, column):
+    directory = classification(tmp_path / "run", ["cat", "dog", "bird"])
+    path = directory / rundir.predictions("test")
+    place = (cells := _cells(path))[0].index(column)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([[*row[:place], *row[place + 1 :]] for row in cells])
+    page = _page(directory)
+    assert "predictions-test.csv" in page.words
+    assert f"has no column {column}; it has " in page.text
+    for raw in ("could not be", "KeyError", "ValueError"):
+        assert raw not in page.text
+
+
+def test_numbers_that_are_none_are_counted(tmp_path):
+    directory = regression(tmp_path / "run")
+    path = directory / rundir.predictions("test")
+    header, *rows = _cells(path)
+    rows[0][header.index("prediction")], rows[1][header.index("target")] = "", "abc"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    assert "predictions-test.csv 2 of 30 rows have values that are no numbers" in _page(directory).text
+
+
+def test_predictions_of_another_number_of_samples_than_the_metrics_are_a_finding(tmp_path):
+    directory = classification(tmp_path / "run", ["cat", "dog"])
+    path = directory / rundir.predictions("test")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:29]))
+    again = f"evaluate again: torchwork evaluate {directory}."
+    assert f"metrics.json is of 40 samples of test, predictions-test.csv holds 28: {again}" in _page(directory).text
+    rundir.write_json(directory / rundir.TIMES, {"test": {"seconds": 1.0, "samples": 28}})
+    assert "metrics.json is of" not in _page(directory).text
+
+
+def test_an_accuracy_that_is_not_that_of_the_predictions_is_a_finding(tmp_path):
+    directory = classification(tmp_path / "run", ["cat", "dog"])
+    metrics = rundir.read_json(directory / rundir.METRICS)
+    right = metrics["test"]["accuracy"]
+    metrics["test"]["accuracy"] = 0.125
+    rundir.write_json(directory / rundir.METRICS, metrics)
+    said = f"metrics.json says accuracy 0.1250 on test, predictions-test.csv gives {right:.4f}: evaluate again"
+    assert said in _page(directory).text
+
+
+def test_a_damaged_metrics_json_is_told_with_the_command_that_gives_the_numbers_again(run):
+    (run / rundir.METRICS).write_text('{"test": {"accu')
+    page = _page(run)
+    assert f"torchwork evaluate {run} gives them again" in page.text
+    assert "come to its end" not in page.text
+    torchwork.evaluate(run)
+    assert "What this report lacks" not in _page(run).text
 
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e300"])

@@ -25,8 +25,8 @@ class Scores(NamedTuple):
     With one class a sample ``target`` and ``prediction`` are int64 [N], places among the K ``classes``, -1 where the
     table names a class that is not among them. With labels (``multilabel``) ``classes`` are the labels and ``target``
     is int64 [N, K], 1 where a sample has the label; ``prediction`` [N, K] is 1 where its score is at least 0.5 (of
-    scores that are no probabilities: above 0). ``scores`` are float64 [N, K] and may hold NaN. ``probabilities`` tells
-    whether they are finite and from 0 to 1, and with one class a sample add up to 1 in each row.
+    scores that are no probabilities: above 0). ``scores`` are float64 [N, K], NaN where a cell is no number.
+    ``probabilities`` tells whether they are finite, from 0 to 1, and with one class a sample add up to 1 in each row.
     """
 
     classes: tuple[str, ...]
@@ -60,7 +60,7 @@ def read_scores(path: Path, data: Mapping[str, Any], columns: Columns | None = N
         orders, vectors, sequences), where the table is missing, or where it has neither columns nor arrays of them.
 
     Raises:
-        ValueError: the table is damaged: rows of unequal length, or a score that is no number.
+        ValueError: the table is damaged: rows of unequal length, or an id that is no number.
     """
     if columns is None:
         if not path.is_file():
@@ -72,6 +72,16 @@ def read_scores(path: Path, data: Mapping[str, Any], columns: Columns | None = N
     if task in ("classification", "binary"):
         return _of_classes(path, columns, data)
     return None
+
+
+def finite(found: Scores) -> Scores:
+    """Return the samples whose scores are all finite; ``probabilities`` is told anew of those that are left."""
+    kept = np.isfinite(found.scores).all(1)
+    if kept.all():
+        return found
+    left = found.scores[kept]
+    probable = are_probabilities(left, rows=not found.multilabel)
+    return Scores(found.classes, found.target[kept], left, probable, found.prediction[kept], found.ids[kept])
 
 
 def from_columns(columns: Columns, classes: Sequence[str], scores: Floats) -> Scores:

@@ -24,13 +24,24 @@ def read_columns(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def numbers(columns: Columns, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return some of the columns as float64 [N, len(names)].
+    """Return some of the columns as float64 [N, len(names)]; a cell that is empty or no number is NaN, as in pandas.
 
-    >>> numbers({"a": ("1", "2.5"), "b": ("0", "nan")}, ["a", "b"]).tolist()
+    >>> numbers({"a": ("1", "2.5"), "b": ("0", "")}, ["a", "b"]).tolist()
     [[1.0, 0.0], [2.5, nan]]
     """
-    cells = itertools.chain.from_iterable(columns[name] for name in names)  # float() is quicker here than numpy
-    return np.fromiter(map(float, cells), np.float64).reshape(len(names), -1).T
+    cells = list(itertools.chain.from_iterable(columns[name] for name in names))
+    try:  # float() is quicker here than numpy
+        found = np.fromiter(map(float, cells), np.float64)
+    except ValueError:
+        found = np.fromiter(map(_number, cells), np.float64)
+    return found.reshape(len(names), -1).T
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
 
 
 def outputs_beside(path: Path) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from torchwork import rundir
 from torchwork.metrics.direction import higher_is_better
-from torchwork.report import ending
+from torchwork.report import agreement, ending
 from torchwork.types import Finding
 
 SPLITS = ("train", "val", "test")
@@ -107,7 +108,9 @@ def read(directory: Path) -> Facts:
             return reader(path)
         except (OSError, ValueError, KeyError, csv.Error, yaml.YAMLError) as error:
             message = f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-            findings.append(Finding("broken-file", "warning", name, message, f"the report lacks {what}"))
+            again = f"; torchwork evaluate {shlex.quote(str(directory))} gives them again"
+            lacks = f"the final numbers{again}" if name == rundir.METRICS else what
+            findings.append(Finding("broken-file", "warning", name, message, f"the report lacks {lacks}"))
             return empty
 
     data = tried(rundir.DATA, "the facts about the data", _json_mapping, {})
@@ -143,7 +146,7 @@ def read(directory: Path) -> Facts:
         findings=findings,
     )
     stopped = None if facts.finished else ending.reason(directory)
-    findings[:] = list(dict.fromkeys([*([stopped] if stopped else []), *findings]))
+    findings[:] = list(dict.fromkeys([*([stopped] if stopped else []), *findings, *agreement.findings(facts)]))
     return facts
 
 
@@ -219,6 +222,9 @@ def _predictions(split: str, data: Mapping[str, Any]) -> Callable[[Path], Predic
     def reader(path: Path) -> Predictions:
         header, rows = _rows(path)
         place = {name: number for number, name in reversed(list(enumerate(header)))}
+        absent = [name for name in agreement.lacking(header, data) if not name.startswith("score_")]
+        if absent:
+            raise ValueError(f"it has no column {', '.join(absent)}; it has {', '.join(header[:8])}")
         ids = [row[place["id"]] for row in rows]
         loss = (
             np.array([_number(row[place["loss"]]) for row in rows]) if "loss" in place else np.full(len(rows), np.nan)

@@ -10,6 +10,7 @@ import numpy as np
 from torchwork import rundir
 from torchwork.metrics import edits, scores
 from torchwork.metrics.table import outputs_beside, read_columns
+from torchwork.report.agreement import lacking
 from torchwork.report.drawn.drawing import Drawing, saved
 from torchwork.report.facts import Facts
 from torchwork.report.plots.lengths import error_by_length
@@ -112,7 +113,11 @@ def _scores(facts: Facts) -> tuple[str, scores.Scores | None]:
     split = _split(facts)
     if split is None:
         return "", None
-    found = scores.read_scores(facts.directory / rundir.predictions(split), facts.data)
+    columns = read_columns(facts.directory / rundir.predictions(split))
+    if lacking(list(columns), facts.data):
+        return split, None  # a finding says which columns
+    found = scores.read_scores(facts.directory / rundir.predictions(split), facts.data, columns)
+    found = None if found is None else scores.finite(found)
     return split, found if found is not None and found.scores.size else None
 
 

@@ -1,0 +1,104 @@
+"""Whether the predictions of a run are whole, and whether they and its metrics are of the same samples."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from torchwork import rundir
+from torchwork.metrics.table import Columns, numbers, read_columns
+from torchwork.report.figures import figure, number
+from torchwork.types import Finding
+
+if TYPE_CHECKING:
+    from torchwork.report.facts import Facts
+
+_CLASSES = (None, "classification", "binary")
+_TOLERANCE = 1e-6  # of an accuracy that was written as a decimal number
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """Return what is wrong with the predictions of each split, by themselves and beside metrics.json."""
+    found = []
+    for split in ("train", "val", "test"):
+        path = facts.directory / rundir.predictions(split)
+        try:
+            columns = read_columns(path)
+        except (OSError, ValueError, csv.Error):  # what cannot be read at all is said elsewhere
+            continue
+        if columns.get("id"):
+            found += [*_of_cells(path.name, columns, facts.data), *_of_metrics(facts, split, columns)]
+    return found
+
+
+def lacking(header: Sequence[str], data: Mapping[str, Any]) -> list[str]:
+    """Return the columns that a table of predictions should have beside those that are in its header.
+
+    >>> lacking(["id", "target", "score_a"], {"classes": ["a", "b"], "target": "class"})
+    ['prediction', 'score_b']
+    """
+    classes, targets = ([str(name) for name in data.get(key) or ()] for key in ("classes", "target_names"))
+    expected, scored = ["id"], any(name.startswith("score_") for name in header)
+    if data.get("task") == "multilabel":
+        kinds = ("target", "score") if scored else ()
+        expected += [f"{kind}_{name}" for kind in kinds for name in targets] or ["target", "prediction"]
+    else:
+        several = "target" not in header and any(name.startswith("target_") for name in header)
+        names = [name.removeprefix("target_") for name in header if name.startswith("target_")] if several else []
+        expected += [f"{kind}_{name}" for name in names for kind in ("target", "prediction")] or [
+            "target",
+            "prediction",
+        ]
+        if scored and data.get("target") != "number":
+            expected += [f"score_{name}" for name in classes or targets]
+    return [name for name in dict.fromkeys(expected) if name not in header]
+
+
+def _of_cells(name: str, columns: Columns, data: Mapping[str, Any]) -> list[Finding]:
+    """Return what the table lacks, and how many of its rows hold cells that should be numbers and are none."""
+    absent = [c for c in lacking(list(columns), data) if c.startswith("score_") or data.get("task") == "multilabel"]
+    found = []
+    if absent:
+        listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        message = f"has no column {listed}; it has {', '.join(list(columns)[:8])}"
+        found.append(Finding("missing-column", "warning", name, message, "the report lacks what is drawn of it"))
+    of_numbers = data.get("target") == "number" and data.get("task") not in ("multilabel", "embedding", "sequence")
+    kinds = ("target", "prediction") if of_numbers else ("score",)
+    measured = [c for c in columns if c.startswith(tuple(f"{kind}_" for kind in kinds)) or (of_numbers and c in kinds)]
+    if not measured:
+        return found
+    wrong = int((~np.isfinite(numbers(columns, measured)).all(1)).sum())
+    if wrong:
+        rows = len(columns["id"])
+        what = "values" if of_numbers else "scores"
+        message = f"{figure(wrong)} of {figure(rows)} rows have {what} that are no numbers"
+        found.append(Finding("no-numbers", "warning", name, message, "the plots leave them out"))
+    return found
+
+
+def _of_metrics(facts: Facts, split: str, columns: Columns) -> list[Finding]:
+    """Return where metrics.json is of another number of samples, or of another accuracy, than the predictions."""
+    metrics = facts.metrics.get(split)
+    if not metrics:
+        return []
+    name, rows = rundir.predictions(split), len(columns["id"])
+    evaluated = number(facts.times.get(split, {}).get("samples"))
+    if evaluated is None and facts.data.get("task") not in ("embedding", "ranking"):  # of pairs a row is no sample
+        sizes = facts.data.get("num_samples")
+        evaluated = number(sizes.get(split)) if isinstance(sizes, Mapping) else None
+    fix = f"evaluate again: torchwork evaluate {shlex.quote(str(facts.directory))}"
+    if evaluated is not None and int(evaluated) != rows:
+        message = f"is of {figure(int(evaluated))} samples of {split}, {name} holds {figure(rows)}"
+        return [Finding("disagreement", "warning", rundir.METRICS, message, fix)]
+    said = number(metrics.get("accuracy"))
+    if said is None or facts.data.get("task") not in _CLASSES or not {"target", "prediction"} <= set(columns):
+        return []
+    right = sum(map(str.__eq__, columns["target"], columns["prediction"])) / rows
+    if abs(right - said) <= _TOLERANCE:
+        return []
+    message = f"says accuracy {figure(said)} on {split}, {name} gives {figure(right)}"
+    return [Finding("disagreement", "warning", rundir.METRICS, message, fix)]
