@@ -24,6 +24,9 @@ calls = []
 def wrong(target, prediction):
     return float((target != prediction).mean())
 
+def text(target):
+    return "many"
+
 def breaks(target):
     calls.append(len(target))
     if len(calls) > 1:
@@ -82,6 +85,24 @@ def test_a_metric_that_is_not_there_stops_before_training(tmp_path):
         torchwork.train(wrong, out=tmp_path / "run")
     places = {finding.where for finding in raised.value.findings}
     assert places == {"metrics[0]", "metrics[1]", "optimizer.lrr"}
+    assert not (tmp_path / "run").exists()
+
+
+def test_misspelt_metrics_are_told_with_those_that_cannot_be_imported_or_computed(tmp_path, own):
+    wrong = [f"{own}:nope", "CohenKapa", f"{own}:text", "nomod:x", "torchmetrics.CohenKappa", f"{own}:wrong"]
+    with pytest.raises(InputError) as raised:
+        torchwork.train(IRIS | {"metrics": wrong}, out=tmp_path / "run")
+    assert {finding.where: finding.code for finding in raised.value.findings} == {
+        "metrics[0]": "no-attribute",
+        "metrics[1]": "unknown-name",
+        "metrics[2]": "metric-fails",
+        "metrics[3]": "import-failed",
+        "metrics[4]": "unknown-name",
+    }
+    gone = {"data": {"source": {"name": "CSV", "path": str(tmp_path / "gone.csv"), "target": "kind"}}}
+    with pytest.raises(InputError) as raised:
+        torchwork.train(IRIS | gone | {"metrics": wrong}, out=tmp_path / "run")
+    assert {"metrics[1]", "metrics[4]"} < {finding.where for finding in raised.value.findings}
     assert not (tmp_path / "run").exists()
 
 

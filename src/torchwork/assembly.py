@@ -18,7 +18,7 @@ from torchwork.config import Config
 from torchwork.data.audit.quick import quick
 from torchwork.data.augment import build as augment
 from torchwork.logs import opened
-from torchwork.metrics import custom
+from torchwork.metrics import METRICS, custom
 from torchwork.models import init, start, weights
 from torchwork.optim import OPTIMIZERS, options, schedule
 from torchwork.optim import build as optimizers
@@ -95,6 +95,8 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     with collected.stage():
         data, task = open_data(config, device)
     if data is None:
+        for index, spec in enumerate(config.metrics):
+            collected.findings += catalog.check_name(spec["name"], METRICS, "metric", f"metrics[{index}]")
         with collected.stage():
             check_model_options(config)
     else:

@@ -55,9 +55,17 @@ def check_name(name: str, catalog: Catalog, kind: str, where: str) -> list[Findi
             "error",
             where,
             f"there is no {kind} {name!r}",
-            suggestion(name, catalog.keys()) or f"see: torchwork list {kind}",
+            _without_colon(name, catalog) or suggestion(name, catalog.keys()) or f"see: torchwork list {kind}",
         )
     ]
+
+
+def _without_colon(name: str, catalog: Catalog) -> str:
+    """Return what to say of a dotted name, as ``torchmetrics.CohenKappa``; nothing of any other."""
+    module, dot, attribute = name.rpartition(".")
+    if not dot or not all(part.isidentifier() for part in name.split(".")):
+        return ""
+    return f"did you mean {attribute if attribute in catalog else f'{module}:{attribute}'!r}?"
 
 
 def load(name: str, catalog: Catalog, kind: str, where: str) -> Any:

@@ -103,6 +103,20 @@ def test_every_mistake_is_told_at_once_with_its_place():
     assert {where: said for where, said in expected.items() if said not in found[where]} == {}
 
 
+def test_a_dotted_name_is_told_how_to_be_written():
+    content = {**LEAST, "loss": "torch.nn.CrossEntropyLoss", "schedule": "my.own.Rule"}
+    found = mistakes(content | {"metrics": ["torchmetrics.CohenKappa", "a:b"]})
+    assert "did you mean 'CrossEntropyLoss'?" in found["loss"]
+    assert "did you mean 'my.own:Rule'?" in found["schedule"]
+    assert "did you mean 'CohenKappa'?" in found["metrics[0]"]
+
+
+def test_a_misspelt_metric_is_told_at_once_if_it_is_the_only_one_or_not_the_only_mistake():
+    assert mistakes(LEAST | {"metrics": ["CohenKapa"]}).keys() == {"metrics[0]"}
+    assert mistakes(LEAST | {"metrics": ["CohenKapa", "a:b"], "seed": "x"}).keys() == {"metrics[0]", "seed"}
+    assert config.load(LEAST | {"metrics": ["CohenKapa", "a:b"]}).metrics[0] == {"name": "CohenKapa"}  # told later
+
+
 def test_missing_sections_are_told_with_what_they_are():
     assert mistakes({}).keys() == {"data", "model", "optimizer"}
     assert mistakes({"data": {}, "model": None, "optimizer": "Adam"}).keys() == {"data.source", "model"}

@@ -67,7 +67,8 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     Raises:
         InputError: holds every mistake: unknown keys and names with the nearest right one, wrong types, values out of
             range, a missing file, syntax errors with file, line and column. Options of components are checked later,
-            where the component is loaded, since that needs torch; the names are checked here.
+            where the component is loaded, since that needs torch; the names are checked here. Where a name among
+            several metrics is all that is wrong, it is told there too, with what is wrong with the other metrics.
 
     >>> load({"data": {"source": "Digits"}, "model": "LeNet", "optimizer": "Adam"}, ["optimizer.lr=1e-3"]).optimizer
     {'name': 'Adam', 'lr': 0.001}
@@ -92,10 +93,16 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
         findings += [_finding(details) for details in error.errors(include_url=False)]
     else:
         findings += sharing.check(config.data.split) + _pairs(config) + _fill(config)
-    if findings:
+    if not all(_told_with_metrics(finding, tree) for finding in findings):
         places = {finding.where for finding in objects}
         raise InputError(_in_order([*objects, *(f for f in findings[len(objects) :] if f.where not in places)]))
     return config
+
+
+def _told_with_metrics(finding: Finding, tree: Mapping[str, Any]) -> bool:
+    """Tell whether a mistake is found again where the metrics are imported, among others that are found only there."""
+    named = finding.where.startswith("metrics[") and finding.code in ("unknown-name", "import-path")
+    return named and len(tree["metrics"]) > 1
 
 
 def _tree(source: str | Path | Mapping[str, Any], findings: list[Finding]) -> dict[str, Any]:
