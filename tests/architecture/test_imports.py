@@ -72,7 +72,7 @@ ALLOWED = {
     "jinja2": {"torchwork.report.html"},
     "markupsafe": {"torchwork.report.compare", "torchwork.report.html"},
     "pydantic": {"torchwork.config"},
-    "yaml": {"torchwork.report.compare", "torchwork.config", "torchwork.report.facts"},
+    "yaml": {"torchwork.report.compare", "torchwork.config", "torchwork.report.facts", "torchwork.watch.seen"},
     "typer": {"torchwork.cli"},
     "rich": {"torchwork.cli", "torchwork.progress"},
     "safetensors": {"torchwork.training", "torchwork.beginning", "torchwork.models", "torchwork.loaded"},
