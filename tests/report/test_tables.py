@@ -71,4 +71,5 @@ def test_a_class_that_was_never_predicted_has_a_dash_for_its_precision_in_the_us
     )
     names, rows = tables.metrics_by_part(facts.read(directory), "test")
     assert names == ["precision", "recall", "f1", "support"]
-    assert rows == [("a", ["–", "0.0", "0.0", "2"]), ("b", ["0.5000", "1.0000", "0.6667", "2"])]
+    shown = {name: [figure(value) for value in values] for name, values in rows}
+    assert shown == {"a": ["–", "0.0", "0.0", "2"], "b": ["0.5000", "1.000", "0.6667", "2"]}
