@@ -102,7 +102,7 @@ def test_equal_models_do_not_differ(tmp_path):
     first, second = made(tmp_path / "a" / "1"), made(tmp_path / "b" / "1")
     (pair,) = compare.compare([first, second]).pairs
     assert pair.p == 1
-    assert "they do not differ" in pair.sentence
+    assert pair.sentence.startswith("In accuracy no difference beyond chance was found between a/1 and b/1: p = 1.00 (")
 
 
 def test_only_samples_that_both_have_count_and_other_data_are_refused(tmp_path):
@@ -171,6 +171,25 @@ def test_what_differs_is_shown_and_nothing_else(tmp_path):
     assert found.differs["config"] == [("optimizer.lr", ["0.1", "0.2"])]
     assert found.differs["data"] == [("num_samples.test", ["200", "150"])]
     assert found.differs["environment"] == []
+
+
+def test_what_differs_in_the_data_is_told_without_quotes_and_brackets(tmp_path):
+    runs = [made(tmp_path / name / "1") for name in "ab"]
+    for run, classes in zip(runs, (["cat", "3"], ["it's", "3"]), strict=True):
+        facts = rundir.read_json(run / rundir.DATA)
+        rundir.write_json(run / rundir.DATA, {**facts, "classes": classes})
+    assert compare.compare(runs).differs["data"] == [("classes", ["cat, 3", "it's, 3"])]
+
+
+def test_of_several_pairs_every_sentence_and_note_names_its_own(tmp_path, capsys):
+    from torchwork.cli.comparing import compare_runs
+
+    runs = [made(tmp_path / name / "1", lift=lift) for name, lift in (("a", 1), ("b", 1), ("c", 1.1))]
+    compare_runs([*runs, made(tmp_path / "d" / "1", first=100)], tmp_path / "page.html", False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "found between a/1 and b/1: p = 1.00" in said
+    assert "a/1 and c/1 cannot be told apart" in said or "c/1 is better than a/1" in said
+    assert "a/1 and d/1: Of their 200 and 200 samples" in said
 
 
 def test_a_run_that_has_not_ended_has_curves_and_a_sentence(tmp_path):

@@ -38,7 +38,10 @@ def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
         layout.table(
             ["", *labels], [[key, *(value[:40] for value in values)] for key, values in found.differs["config"]]
         )
-    said = [text for pair in found.pairs for text in (pair.sentence, *pair.notes) if text]
+    said = []
+    for pair in found.pairs:
+        whose = f"{pair.first} and {pair.second}: " if len(found.pairs) > 1 else ""
+        said += [text for text in (pair.sentence, *(f"{whose}{note}" for note in pair.notes)) if text]
     layout.title("is the difference real?")
     for text in [*said, *found.said_of_seeds, *found.notes]:
         print(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -268,8 +268,10 @@ def _differs(runs: Mapping[str, Facts]) -> dict[str, list[tuple[str, list[str]]]
     """Return what differs in config, data and environment: the keys, and each run's value or a dash."""
     parts = {
         "config": [_flat(facts.config) for facts in runs.values()],
-        "data": [_flat({key: facts.data[key] for key in _FACTS if key in facts.data}) for facts in runs.values()],
-        "environment": [_flat(facts.environment) for facts in runs.values()],
+        "data": [
+            _flat({key: facts.data[key] for key in _FACTS if key in facts.data}, _plain) for facts in runs.values()
+        ],
+        "environment": [_flat(facts.environment, _plain) for facts in runs.values()],
     }
     found = {}
     for part, each in parts.items():
@@ -279,17 +281,26 @@ def _differs(runs: Mapping[str, Facts]) -> dict[str, list[tuple[str, list[str]]]
     return found
 
 
-def _flat(content: Mapping[str, Any]) -> dict[str, str]:
+def _yaml(value: Any) -> str:
+    """Return a value as it is written in a config."""
+    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+    return written.removesuffix("...\n").strip()
+
+
+def _plain(value: Any) -> str:
+    """Return a value for people: names in a row, without the quotes and brackets that a config has."""
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return value if isinstance(value, str) else _yaml(value)
+
+
+def _flat(content: Mapping[str, Any], told: Callable[[Any], str] = _yaml) -> dict[str, str]:
     """Return nested content as texts by dotted keys; lists are one text."""
     found: dict[str, str] = {}
     for key, value in content.items():
         if isinstance(value, Mapping) and value:
-            found |= {f"{key}.{inner}": text for inner, text in _flat(value).items()}
+            found |= {f"{key}.{inner}": text for inner, text in _flat(value, told).items()}
         else:
-            text = (
-                yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
-                .removesuffix("...\n")
-                .strip()
-            )
+            text = told(value)
             found[str(key)] = text if len(text) <= _LONG else f"{text[:_LONG]}…"
     return found

@@ -158,11 +158,13 @@ def sentence(pair: Pair, several: bool) -> str:
     if not pair.main:
         return ""
     said, p = pair.tests[pair.main], pair.p_holm if several else pair.p
-    metric = names.metric(pair.main)
+    metric, both = names.metric(pair.main), f"{pair.first} and {pair.second}"
     if math.isnan(p):
-        return f"In {metric} they differ by {_amount(pair.main, abs(said.value))}; no test of it: {said.reason}."
+        amount = _amount(pair.main, abs(said.value))
+        return f"In {metric} {both} differ by {amount}; no test of it: {said.reason}."
     if said.value == 0:
-        return f"In {metric} they do not differ: p = {p_value(p)} ({pair.method})."
+        found = f"In {metric} no difference beyond chance was found between {both}"
+        return f"{found}: p {p_value(p, equals=True)} ({pair.method})."
     better, worse = (pair.first, pair.second)
     way = direction(pair.main)
     if (said.value > 0) == (way == "lower"):
@@ -178,7 +180,7 @@ def sentence(pair: Pair, several: bool) -> str:
         word = "is better than" if way else "is above"
         return f"{better} {word} {worse} in {metric}. The difference of {amount} is more {end}"
     towards = f"in favour of {better}" if way else f"by which {better} is above"
-    return f"They cannot be told apart in {metric}. The difference of {amount}, {towards}, is not more {end}"
+    return f"{both} cannot be told apart in {metric}. The difference of {amount}, {towards}, is not more {end}"
 
 
 def _amount(metric: str, value: float, *, bare: bool = False) -> str:
