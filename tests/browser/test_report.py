@@ -140,3 +140,14 @@ def test_sizes_are_sorted_by_what_they_are_not_by_the_digits_before_their_units(
     table.locator("th button", has_text="weights").press("Enter")
     assert table.locator("tbody th").all_inner_texts() == ["c", "b", "a", "d", "e"]
     assert table.locator("tbody td:nth-child(5)").all_inner_texts()[:2] == ["3.2 MB", "192 kB"]
+
+
+def test_long_class_names_leave_room_for_the_numbers_on_a_phone(tmp_path: Path, visit: Open):
+    page = visit(html.write(classification(tmp_path / "run", ["x" * 300, "long " * 60, "猫" * 90])), size=PHONE).page
+    table = page.locator("table.sortable").filter(has_text="precision").filter(has_text="support")
+    names = [cell.bounding_box()["width"] for cell in table.locator("tbody th").all()]
+    assert all(120 <= width <= 260 for width in names)
+    assert table.locator("tbody td").nth(0).bounding_box()["x"] < PHONE[0] - 60  # in sight before it is scrolled
+    assert all(len(text) <= 40 for text in table.locator("tbody th").all_inner_texts())
+    assert table.locator("tbody th").first.get_attribute("title") == "x" * 300
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE[0]

@@ -172,7 +172,7 @@ def test_names_from_the_data_show_as_they_are_and_do_nothing(tmp_path):
     assert page.scripts == [SCRIPT]
     assert not {"img", "b"} & set(page.tags)
     assert not [attribute for attribute in page.attributes if attribute.startswith("on")]
-    for name in [*odd, "x" * 39]:
+    for name in [*odd, f"{'x' * 20}…{'x' * 19}"]:
         assert name in page.text
     assert facts.read(directory).predictions["test"].target[:7] == [*odd, "x" * 300]
 
@@ -262,7 +262,23 @@ def test_hundreds_of_classes_stay_under_three_megabytes_and_say_what_is_left_out
     directory = classification(tmp_path / "run", [f"class {i}" for i in range(1000)], num=3000)
     path = html.write(directory)
     assert path.stat().st_size < 3_000_000
-    assert "800 more are not shown" in Page(path.read_text(encoding="utf-8")).text
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "These are the 200 with the lowest F1; 800 more are not shown" in text
+
+
+TURNING = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+
+
+@pytest.mark.parametrize("character", TURNING, ids=lambda character: f"{ord(character):04x}")
+def test_characters_that_turn_the_direction_of_writing_are_written_out_wherever_they_stand(tmp_path, character):
+    directory = classification(tmp_path / "run", [f"cat{character}", "dog"], num=20)
+    (directory / rundir.LOG).touch()
+    rundir.write_json(directory / rundir.BASELINES, {"test": {"name": f"cat{character}", "metrics": {"accuracy": 0.5}}})
+    page = html.write(directory).read_text(encoding="utf-8")
+    drawn = [path.read_text(encoding="utf-8") for path in (directory / "plots").glob("*.svg")]
+    assert not any(character in text for text in (page, *drawn))
+    assert f"cat\\u{ord(character):04x}" in page
+    assert page.count(f"<bdi>cat\\u{ord(character):04x}</bdi>") >= 2
 
 
 def test_class_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):

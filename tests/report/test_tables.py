@@ -29,7 +29,8 @@ def test_class_rows_equal_those_of_scikit_learn(pairs):
     expected = precision_recall_fscore_support(found.target, found.prediction, labels=names, zero_division=np.nan)
     for (_, shown), *values in zip(rows, *expected, strict=True):
         precision, recall, f1, support = (None if np.isnan(value) else float(value) for value in values)
-        assert shown == [figure(precision), figure(recall), figure(f1 or 0.0), f"{support:.0f}"]
+        figures = [figure(precision), figure(recall), figure(f1 or 0.0), f"{support:.0f}"]
+        assert [figure(value) for value in shown] == figures
 
 
 def test_mistakes_are_ranked_by_how_often_they_were_made():
@@ -73,3 +74,8 @@ def test_a_class_that_was_never_predicted_has_a_dash_for_its_precision_in_the_us
     assert names == ["precision", "recall", "f1", "support"]
     shown = {name: [figure(value) for value in values] for name, values in rows}
     assert shown == {"a": ["–", "0.0", "0.0", "2"], "b": ["0.5000", "1.000", "0.6667", "2"]}
+
+
+def test_of_too_many_classes_the_worst_are_kept_then_by_name():
+    parts = [("d", [None]), ("c", [0.5]), ("b", [0.0]), ("a", [0.5]), ("e", ["NaN"]), ("f", [1.0])]
+    assert [name for name, _ in tables.worst(["f1"], parts)] == ["b", "a", "c", "f", "d", "e"]

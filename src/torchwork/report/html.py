@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torchwork import durable, rundir
 from torchwork.report import names, summary
@@ -133,14 +133,20 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.filters.update(
         figure=figure,
-        shortened=lambda name: names.label(name, 80),
+        shortened=lambda name, most=80: names.label(name, most),
         words=lambda name: str(name).replace("_", " "),
         metric=names.metric,
     )
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as a page may show it, wherever it came from: marked text stays marked."""
+    return type(value)(names.visible(value)) if isinstance(value, str) else value
 
 
 def styles(*names: str) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _WRITTEN = {
@@ -13,6 +14,19 @@ _WRITTEN = {
     "kendall": "Kendall",
     "poisson": "Poisson",
 }
+
+
+# marks, embeddings, overrides and isolates: one in a name turns around what stands beside it
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return a text whose characters that change the direction of writing are written out.
+
+    >>> visible("cat \\u202e0.99")
+    'cat \\\\u202e0.99'
+    """
+    return _TURNING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def metric(name: object) -> str:
@@ -27,13 +41,15 @@ def metric(name: object) -> str:
 def label(name: object, limit: int = 24) -> str:
     """Return a name from the data as one line that XML can hold, its middle left out where it is long.
 
+    What changes the direction of writing is made `visible`.
+
     >>> label("a\\tb\\x00")
     'a b\ufffd'
     >>> label("a very long name indeed", 11)
     'a ver…ndeed'
     """
     text = str(name).encode("utf-8", "replace").decode()
-    text = " ".join(text.split())
+    text = visible(" ".join(text.split()))
     text = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs", "Cn") else c for c in text)
     if len(text) <= limit:
         return text or "(empty)"

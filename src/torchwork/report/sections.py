@@ -69,11 +69,15 @@ def classes(facts: Facts, drawn: Drawn) -> Content:
     if not parts:
         return None
     of_classes = facts.data.get("target") != "number"
+    worst = len(parts) > tables.MOST_ROWS and "f1" in names
+    if worst:
+        parts = tables.worst(names, parts)
     return {
         "split": split,
         "names": names,
         "parts": parts[: tables.MOST_ROWS],
         "left_out": max(0, len(parts) - tables.MOST_ROWS),
+        "worst": worst,
         "title": "By class" if of_classes else "By target",
         "kind": "class" if of_classes else "target",
         "confusions": tables.confusions(shown) if shown is not None else None,

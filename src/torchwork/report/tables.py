@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torchwork.report import doubt
 from torchwork.report.data_facts import section, texts
 from torchwork.report.facts import Facts, Predictions
-from torchwork.report.figures import figure, number
+from torchwork.report.figures import number
 
 LEADING = (
     *("accuracy", "balanced_accuracy", "f1_macro"),
@@ -35,11 +35,11 @@ def classes(facts: Facts, predictions: Predictions) -> list[str]:
     return list(dict.fromkeys([*known, *sorted({*predictions.target, *predictions.prediction} - set(known))]))
 
 
-def class_rows(predictions: Predictions, names: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def class_rows(predictions: Predictions, names: Sequence[str]) -> tuple[list[str], list[tuple[str, list[Any]]]]:
     """Return precision, recall, F1 and support of each class that occurs, the classes in the given order.
 
     Precision is the share of right ones among those predicted as the class, recall the share found of those that are
-    of it, and F1 = 2·right / (support + predicted) is their harmonic mean. What is divided by nothing is a dash.
+    of it, and F1 = 2·right / (support + predicted) is their harmonic mean. What is divided by nothing is None.
     """
     support, predicted = Counter(predictions.target), Counter(predictions.prediction)
     right = Counter(t for t, p in zip(predictions.target, predictions.prediction, strict=True) if t == p)
@@ -47,10 +47,10 @@ def class_rows(predictions: Predictions, names: Sequence[str]) -> tuple[list[str
         (
             name,
             [
-                figure(right[name] / predicted[name] if predicted[name] else None),
-                figure(right[name] / support[name] if support[name] else None),
-                figure(2 * right[name] / (support[name] + predicted[name])),
-                figure(support[name]),
+                right[name] / predicted[name] if predicted[name] else None,
+                right[name] / support[name] if support[name] else None,
+                2 * right[name] / (support[name] + predicted[name]),
+                support[name],
             ],
         )
         for name in names
@@ -82,18 +82,27 @@ def _rank(metric: str) -> int:
     return LEADING.index(metric) if metric in LEADING else len(LEADING) + (metric == "loss")
 
 
-def metrics_by_part(facts: Facts, split: str | None) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Return the names of a split's metrics of one class or one target, and for each such part its values."""
-    found: dict[str, dict[str, str]] = {}
+def worst(names: Sequence[str], parts: list[tuple[str, list[Any]]]) -> list[tuple[str, list[Any]]]:
+    """Return parts by their F1, the lowest first, and by name where it is the same; those without one come last."""
+    place = names.index("f1")
+
+    def rank(part: tuple[str, list[Any]]) -> tuple[bool, float, str]:
+        f1 = number(part[1][place])
+        return f1 is None, f1 or 0.0, part[0]
+
+    return sorted(parts, key=rank)
+
+
+def metrics_by_part(facts: Facts, split: str | None) -> tuple[list[str], list[tuple[str, list[Any]]]]:
+    """Return the names of a split's metrics of one class or one target, and for each such part its values, or None."""
+    found: dict[str, dict[str, Any]] = {}
     for name, value in facts.metrics.get(split or "", {}).items():
         metric, slash, part = name.partition("/")
         if slash:
-            found.setdefault(part, {})[metric] = figure(value)
-    fullest = sorted(
-        found.values(), key=len, reverse=True
-    )  # the order of the metrics is that of a part that lacks none
+            found.setdefault(part, {})[metric] = value
+    fullest = sorted(found.values(), key=len, reverse=True)  # a part that lacks none tells the usual order
     names = list(dict.fromkeys(metric for values in fullest for metric in values))
-    return names, [(part, [values.get(name, "–") for name in names]) for part, values in found.items()]
+    return names, [(part, [values.get(name) for name in names]) for part, values in found.items()]
 
 
 def class_counts(facts: Facts) -> tuple[list[str], list[tuple[str, list[int]]]]:
