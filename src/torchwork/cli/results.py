@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torchwork.loaded import Run
     from torchwork.progress.outlook import Progress
 
+_NAME = 32  # characters of a class name: the table with its numbers stays within 80
+
 
 def tell_results(run: Run, progress: Progress | None) -> None:
     """Tell a run's figures the way its progress was shown: tables, the path alone, or the last event."""
@@ -108,7 +110,8 @@ def _print_report(run: Path, split: str) -> None:
     if not classes or len(classes) > 100 or data.get("task") == "sequence":
         return
     from torchwork.metrics.classification_report import classification_report
+    from torchwork.report.names import label
 
     taken = ", each taken for the class of the nearest other one" if data.get("task") == "embedding" else ""
     layout.title(f"{split}: {data['num_samples'][split]:,} samples{taken}")
-    print(classification_report(run / rundir.predictions(split), classes).rstrip())
+    print(classification_report(run / rundir.predictions(split), classes, lambda name: label(name, _NAME)).rstrip())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sklearn import metrics
@@ -11,7 +11,7 @@ from torchwork.metrics.final_classes import labels_of
 from torchwork.metrics.table import read_columns
 
 
-def classification_report(path: Path, classes: Sequence[str]) -> str:
+def classification_report(path: Path, classes: Sequence[str], called: Callable[[str], str] = str) -> str:
     """Return scikit-learn's table of precision, recall, F1 and support by class, in the order of ``classes``.
 
     Classes that neither occur nor are predicted are left out.
@@ -19,6 +19,7 @@ def classification_report(path: Path, classes: Sequence[str]) -> str:
     Args:
         path: A ``predictions-<split>.csv`` of a classification.
         classes: All the class names of the run.
+        called: Gives what a class is called in the table, which is as wide as the longest of these names.
 
     Returns:
         The table; an empty text where there are no samples.
@@ -30,7 +31,7 @@ def classification_report(path: Path, classes: Sequence[str]) -> str:
         labels.target,
         labels.prediction,
         labels=labels.present,
-        target_names=[labels.names[index] for index in labels.present],
+        target_names=[called(labels.names[index]) for index in labels.present],
         digits=4,
         zero_division=0.0,
     )
