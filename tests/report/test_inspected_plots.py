@@ -55,6 +55,14 @@ def test_of_many_kernels_the_first_are_drawn_and_the_title_says_so():
         plots.kernels(np.ones((3, 3)))
 
 
+def test_kernels_along_one_axis_are_rows():
+    figure = plots.kernels(np.arange(40.0).reshape(4, 2, 5), name="conv1", shape=(8, 2, 5))
+    assert figure.axes[0].get_title("left").split("\n")[:2] == [
+        "conv1: kernels of 1×5",
+        "4 of 8 outputs across, 2 inputs down",
+    ]
+
+
 def test_feature_maps_have_one_scale_a_layer():
     maps = np.stack([np.zeros((2, 2)), np.full((2, 2), 2.0), np.full((2, 2), 4.0)])
     figure = plots.feature_maps({"conv": maps}, picture=np.full((2, 2), 0.2))
@@ -195,6 +203,32 @@ def test_an_alignment_of_many_symbols_draws_those_that_are_read():
     assert {"(blank)", "s150", "s199"} <= set(names)
     assert names[int(axes.lines[0].get_ydata()[0])] == "s150"
     assert axes.get_title("left").endswith("read as s150s199")
+
+
+def test_wide_vectors_are_drawn_in_the_plane_of_their_principal_components():
+    from sklearn.decomposition import PCA
+
+    x = np.random.default_rng(0).normal(size=(50, 64)) * np.linspace(0.1, 2, 64)
+    axes = plots.embedding(np.vstack([x, np.full((1, 64), np.nan)]), values=range(51)).axes[0]
+    drawn = axes.collections[0].get_offsets()
+    expected = PCA(2, svd_solver="full").fit_transform(x)
+    assert np.allclose(np.abs(drawn), np.abs(expected))
+    assert (axes.get_xlabel(), axes.get_title("left")) == ("first axis (PCA)", "1 not finite, left out")
+    plots.embedding(np.ones((1, 3)), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("points", "classes", "said"),
+    [
+        (np.zeros((5, 1)), None, r"\(5, 1\)"),
+        (np.zeros(6), None, r"\(6,\)"),
+        (np.zeros((2, 2, 2)), None, "expected"),
+        (np.zeros((5, 2)), ["a"], "5 points and 1 classes"),
+    ],
+)
+def test_points_that_are_none_are_refused(points, classes, said):
+    with pytest.raises(ValueError, match=said):
+        plots.embedding(points, classes)
 
 
 def test_importance_draws_means_and_ranges_with_the_greatest_on_top():

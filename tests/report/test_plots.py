@@ -244,9 +244,30 @@ def test_svg_is_the_same_for_the_same_figure_and_has_no_date():
     assert "dc:date" not in first
 
 
+@pytest.mark.skipif(not style._wide_font(), reason="no font for Chinese is installed")
+def test_chinese_names_are_drawn_in_a_png_and_warn_of_nothing(tmp_path):
+    def drawn(name):
+        figure = confusion_matrix([name], [name], [name, "b"])
+        figure.savefig(tmp_path / "a.png")
+        return (tmp_path / "a.png").read_bytes()
+
+    assert drawn("猫") != drawn("狗"), "two boxes"
+
+
 def test_svg_keeps_its_words_as_text():
     words = _words(svg.text(confusion_matrix(["猫"], ["狗"], ["猫", "狗"]), "matrix"))
     assert {"猫", "狗", "true", "predicted"} <= set(words)
+
+
+def test_svg_names_the_same_fonts_whatever_are_installed(monkeypatch):
+    def drawn():
+        document = svg.text(confusion_matrix(["猫"], ["狗"], ["猫", "狗"]), "matrix")
+        return set(re.findall("font-family[^;]*", document))
+
+    first = drawn()
+    monkeypatch.setattr(style, "_wide_font", list)
+    assert len(first) == 1
+    assert drawn() == first
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -277,6 +277,17 @@ def test_error_quantiles_are_marked_where_the_metrics_have_them(count):
         assert f"{name} {found[metric]:.3g}" in said
 
 
+def test_error_by_length_says_what_is_without_symbols_and_what_is_not_finite():
+    def title(length, error):
+        return error_by_length(length, error).axes[0].get_title("left")
+
+    assert title([0, 0, 2], [np.nan, np.nan, 0.5]) == "2 samples without symbols left out"
+    assert title([0, 2, 2], [np.nan, np.inf, 0.5]) == (
+        "1 sample without symbols left out, 1 left out: their error is not finite"
+    )
+    assert title([1, 2], [0.5, 0.5]) == ""
+
+
 def test_error_by_length_draws_the_mean_of_every_group_and_its_size():
     numbers = np.random.default_rng(0)
     lengths, errors = numbers.integers(1, 50, 400), numbers.random(400)

@@ -19,9 +19,9 @@ def kernels(weight: Any, *, name: str = "", shape: tuple[int, ...] | None = None
     """Draw the kernels of a convolution: grey is 0, and white and black are as far from it for all of them.
 
     Args:
-        weight: [O, I, h, w]. With one or three inputs each of the O kernels is one picture, grey or in the colours of
-            its red, green and blue weights; with another number there is a column for each output and a row for each
-            input.
+        weight: [O, I, h, w], or [O, I, w] of a convolution along one axis, whose kernels are rows. With
+            one or three inputs each of the O kernels is one picture, grey or in the colours of its red, green and blue
+            weights; with another number there is a column for each output and a row for each input.
         name: The layer's.
         shape: The weight's whole shape, where ``weight`` is only the beginning of it.
 
@@ -32,10 +32,15 @@ def kernels(weight: Any, *, name: str = "", shape: tuple[int, ...] | None = None
     ['conv1: 6 kernels of 5×5', 'grey is 0, black −1, white 1']
     """
     given = np.asarray(weight, np.float64)
+    if given.ndim == 3:
+        given = given[:, :, None]
+        shape = (*shape[:2], 1, *shape[2:]) if shape else None
     if not given.size:
         return style.nothing(["There are no kernels to draw."])
     if given.ndim != 4:
-        raise ValueError(f"weight has shape {given.shape}; expected [outputs, inputs, height, width]")
+        raise ValueError(
+            f"weight has shape {given.shape}; expected [outputs, inputs, height, width] or [outputs, inputs, width]"
+        )
     whole = tuple(shape or given.shape)
     as_pictures = whole[1] in (1, 3) and given.shape[1] == whole[1]
     kept = given[:MOST_PICTURES] if as_pictures else given[:MOST_OUTPUTS, :MOST_INPUTS]

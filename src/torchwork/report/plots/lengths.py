@@ -23,7 +23,8 @@ def error_by_length(length: Any, error: Any, *, unit: str = "symbols") -> Figure
         unit: What is counted in a length.
 
     Of more than 12 different lengths, neighbouring ones are put together, so that the groups are about equally large.
-    Samples whose error is not finite are left out, and the title says how many.
+    Samples whose error is not finite are left out, and the title says how many: those of length 0 apart, as there is
+    nothing to divide by.
 
     >>> [float(bar.get_height()) for bar in error_by_length([3, 3, 5], [0.0, 1.0, 0.25]).axes[0].patches]
     [0.5, 0.25]
@@ -44,8 +45,7 @@ def error_by_length(length: Any, error: Any, *, unit: str = "symbols") -> Figure
         names = [f"{low:g}" if low == high else f"{low:g}–{high:g}" for low, high in groups]
         above.set_xticks(places, names)
         below.tick_params(axis="x", labelrotation=45 if len(groups) > 6 else 0)
-        left_out = int((~finite).sum())
-        above.set_title(f"{left_out:,} samples left out: their error is not finite" if left_out else "")
+        above.set_title(_left_out(lengths[~finite], unit))
         above.set_ylabel("mean error")
         below.set_ylabel("samples")
         below.set_xlabel(f"length in {unit}")
@@ -53,6 +53,13 @@ def error_by_length(length: Any, error: Any, *, unit: str = "symbols") -> Figure
         for axes in (above, below):
             axes.grid(visible=False, axis="x")
     return figure
+
+
+def _left_out(lengths: np.ndarray, unit: str) -> str:
+    empty = int((lengths == 0).sum())
+    others = len(lengths) - empty
+    said = [f"{empty:,} {'sample' if empty == 1 else 'samples'} without {unit} left out"] if empty else []
+    return ", ".join([*said, *([f"{others:,} left out: their error is not finite"] if others else [])])
 
 
 def _groups(lengths: np.ndarray) -> list[tuple[float, float]]:

@@ -27,7 +27,8 @@ def embedding(
     """Draw samples as points in a plane, coloured by class or by a number.
 
     Args:
-        points: [N, 2]; those that are not finite are left out.
+        points: [N, 2]; those that are not finite are left out. Vectors [N, D] of more numbers are projected onto the
+            two directions in which they differ most (PCA), which the axes then say.
         classes: The class of each, or None.
         values: A number for each, or None; not looked at where there are classes.
         names: What the two axes are called.
@@ -40,8 +41,16 @@ def embedding(
     >>> [text.get_text() for text in figure.legends[0].get_texts()]
     ['cat', 'dog']
     """
-    places = np.asarray(points, np.float64).reshape(-1, 2)
+    places = np.asarray(points, np.float64)
+    places = places.reshape(-1, 2) if not places.size else places
+    if places.ndim != 2 or places.shape[1] < 2:
+        raise ValueError(f"points has shape {places.shape}; expected [samples, 2], or more numbers of each sample")
+    name, of = ("values", values) if classes is None else ("classes", classes)
+    if of is not None and len(of) != len(places):
+        raise ValueError(f"there are {len(places)} points and {len(of)} {name}; expected one for each point")
     there = np.asarray(np.isfinite(places).all(axis=1))
+    if places.shape[1] > 2:
+        places, names = _projected(places, there), [f"{name} (PCA)" for name in names]
     order = [] if classes is None else sorted(dict.fromkeys(str(name) for name in classes), key=_natural)
     with style.applied():
         in_legend = bool(order) and len(order) <= IN_LEGEND
@@ -63,6 +72,18 @@ def embedding(
         if not there.all():
             axes.set_title(f"{int((~there).sum()):,} not finite, left out")
     return figure
+
+
+def _projected(vectors: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return vectors [N, D] in the plane [N, 2] of their first two principal components, each way round the same."""
+    flat = np.full((len(vectors), 2), np.nan)
+    if there.any():
+        centred = vectors[there] - vectors[there].mean(0)
+        directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+        signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(1)])
+        flat[there] = 0.0
+        flat[there, : len(directions)] = centred @ (directions * signs[:, None]).T
+    return flat
 
 
 def _natural(name: str) -> tuple[int, str]:

@@ -6,10 +6,12 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -33,6 +35,12 @@ RAMP = "viridis"  # rises in lightness to every eye, on white and on black
 
 WIDTH = 4.8  # inches: two stand side by side on a desktop, and the text is still readable on a phone
 FONT_POINTS = 9.0
+
+_WIDE_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "Source Han Sans CN", "Noto Sans SC"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "PingFang SC", "Hiragino Sans GB"),
+    *("Microsoft YaHei", "SimHei", "Arial Unicode MS", "Yu Gothic", "Malgun Gothic"),
+)
 
 _SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -70,14 +78,22 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+@cache
+def _wide_font() -> list[str]:
+    """Return the first of the fonts for Chinese, Japanese and Korean that is installed; naming others would warn."""
+    found = set(font_manager.fontManager.get_font_names())
+    return [name for name in _WIDE_FONTS if name in found][:1]
+
+
 @contextmanager
 def applied(**settings: Any) -> Iterator[None]:
     """Draw and save in this style; the settings of the caller's matplotlib stand again afterwards.
 
-    A character that the font used for measuring lacks is no matter: the SVG holds text, which the reader's own fonts
-    draw.
+    A character that the fonts used for measuring lack is no matter in an SVG: it holds text, which the reader's own
+    fonts draw. In a PNG Chinese, Japanese and Korean characters need one of `_WIDE_FONTS` on this computer.
     """
-    values: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, **settings}
+    fonts = {"font.family": [*_SETTINGS["font.family"], *_wide_font()]}
+    values: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_SETTINGS, **fonts, **settings}
     with matplotlib.rc_context(values), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")

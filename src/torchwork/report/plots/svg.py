@@ -79,6 +79,6 @@ def _tidy(document: str, name: str) -> str:
     def renamed(tag: str) -> str:
         tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{used[m[1]]}"' if m[1] in used else "", tag)
         tag = re.sub(r'(url\(#|href="#)([^)"]+)', lambda m: m[1] + used[m[2]], tag)
-        return tag.replace("'DejaVu Sans'", _FONTS)
+        return re.sub("'DejaVu Sans'(?:, '[^']*')?", _FONTS, tag)  # whatever fonts this computer has, the same
 
     return _in_tags(_in_tags(document, collected), renamed)
