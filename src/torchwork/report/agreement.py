@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,24 +15,28 @@ from torchwork.metrics.table import Columns, numbers, read_columns
 from torchwork.report.figures import figure, number
 from torchwork.types import Finding
 
-if TYPE_CHECKING:
-    from torchwork.report.facts import Facts
-
+_Sections = Mapping[str, Mapping[str, Any]]
 _CLASSES = (None, "classification", "binary")
 _TOLERANCE = 1e-6  # of an accuracy that was written as a decimal number
 
 
-def findings(facts: Facts) -> list[Finding]:
-    """Return what is wrong with the predictions of each split, by themselves and beside metrics.json."""
+def findings(directory: Path, data: Mapping[str, Any], metrics: _Sections, times: _Sections) -> list[Finding]:
+    """Return what is wrong with the predictions of each split of a run, by themselves and beside its metrics.
+
+    ``data``, ``metrics`` and ``times`` are what the files of these names hold, empty where they cannot be read.
+    """
     found = []
     for split in ("train", "val", "test"):
-        path = facts.directory / rundir.predictions(split)
+        path = directory / rundir.predictions(split)
         try:
             columns = read_columns(path)
         except (OSError, ValueError, csv.Error):  # what cannot be read at all is said elsewhere
             continue
         if columns.get("id"):
-            found += [*_of_cells(path.name, columns, facts.data), *_of_metrics(facts, split, columns)]
+            found += [*_of_cells(path.name, columns, data)]
+            if metrics.get(split):
+                evaluated = number(times.get(split, {}).get("samples"))
+                found += _of_metrics(path, columns, data, metrics[split], evaluated)
     return found
 
 
@@ -80,22 +85,20 @@ def _of_cells(name: str, columns: Columns, data: Mapping[str, Any]) -> list[Find
     return found
 
 
-def _of_metrics(facts: Facts, split: str, columns: Columns) -> list[Finding]:
+def _of_metrics(
+    path: Path, columns: Columns, data: Mapping[str, Any], metrics: Mapping[str, Any], evaluated: float | None
+) -> list[Finding]:
     """Return where metrics.json is of another number of samples, or of another accuracy, than the predictions."""
-    metrics = facts.metrics.get(split)
-    if not metrics:
-        return []
-    name, rows = rundir.predictions(split), len(columns["id"])
-    evaluated = number(facts.times.get(split, {}).get("samples"))
-    if evaluated is None and facts.data.get("task") not in ("embedding", "ranking"):  # of pairs a row is no sample
-        sizes = facts.data.get("num_samples")
+    name, split, rows = path.name, path.stem.removeprefix("predictions-"), len(columns["id"])
+    if evaluated is None and data.get("task") not in ("embedding", "ranking"):  # of pairs a row is no sample
+        sizes = data.get("num_samples")
         evaluated = number(sizes.get(split)) if isinstance(sizes, Mapping) else None
-    fix = f"evaluate again: torchwork evaluate {shlex.quote(str(facts.directory))}"
+    fix = f"evaluate again: torchwork evaluate {shlex.quote(str(path.parent))}"
     if evaluated is not None and int(evaluated) != rows:
         message = f"is of {figure(int(evaluated))} samples of {split}, {name} holds {figure(rows)}"
         return [Finding("disagreement", "warning", rundir.METRICS, message, fix)]
     said = number(metrics.get("accuracy"))
-    if said is None or facts.data.get("task") not in _CLASSES or not {"target", "prediction"} <= set(columns):
+    if said is None or data.get("task") not in _CLASSES or not {"target", "prediction"} <= set(columns):
         return []
     right = sum(map(str.__eq__, columns["target"], columns["prediction"])) / rows
     if abs(right - said) <= _TOLERANCE:

@@ -145,8 +145,9 @@ def read(directory: Path) -> Facts:
         inspected=where_there(rundir.INSPECTED, "what was looked at after training", _json_mapping, {}),
         findings=findings,
     )
+    disagreeing = agreement.findings(directory, data, facts.metrics, facts.times)
     stopped = None if facts.finished else ending.reason(directory)
-    findings[:] = list(dict.fromkeys([*([stopped] if stopped else []), *findings, *agreement.findings(facts)]))
+    findings[:] = list(dict.fromkeys([*([stopped] if stopped else []), *findings, *disagreeing]))
     return facts
 
 
