@@ -57,7 +57,7 @@ def _ending_on_signals() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         sys.exit(exits[number])
 
-    exits = {signal.SIGTERM: SIGTERM_EXIT, signal.SIGUSR1: COME_BACK}
+    exits: dict[int, int] = {signal.SIGTERM: SIGTERM_EXIT, signal.SIGUSR1: COME_BACK}
     before = {number: signal.signal(number, end) for number in exits}
     try:
         yield
