@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else the processes that tests start inherit it
 
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # threads of several workers would wait for each other
     workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
