@@ -37,7 +37,8 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
         _train(parts, log, watched, logs)
         with stopping_at_once(over):
             watched.tell("finishing")
-            logs.end(finishing.finish(parts, directory, command))
+            finishing.finish(parts, directory, command)
+            logs.end(rundir.read_metrics(directory))
 
 
 def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:

@@ -24,8 +24,8 @@ from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.types import RunError
 
 
-def finish(parts: Parts, directory: Path, command: str) -> dict[str, dict[str, float]]:
-    """Take the best weights, evaluate val and test by them, write model, predictions and report; return the metrics.
+def finish(parts: Parts, directory: Path, command: str) -> None:
+    """Take the best weights, evaluate val and test by them, and write model, predictions, metrics and report.
 
     Raises:
         RunError: the checkpoint of the best epoch is damaged.
@@ -39,7 +39,7 @@ def finish(parts: Parts, directory: Path, command: str) -> dict[str, dict[str, f
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     weights.save_weights(parts.model, directory / rundir.MODEL)
     splits = [name for name in ("val", "test") if name in parts.data.splits]
-    return evaluate_splits(parts, directory, splits, command, ending=True)
+    evaluate_splits(parts, directory, splits, command, ending=True)
 
 
 def evaluate_splits(

@@ -42,8 +42,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
         """The metrics of each evaluated split: ``{"val": {...}, "test": {...}}``."""
-        path = self.path / rundir.METRICS
-        return rundir.read_json(path) if path.is_file() else {}
+        return rundir.read_metrics(self.path)
 
     @property
     def history(self) -> list[dict[str, float]]:

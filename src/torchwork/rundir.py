@@ -244,6 +244,12 @@ def looks(directory: Path) -> list[dict[str, str]]:
     return read_csv(path) if path.is_file() else []
 
 
+def read_metrics(directory: Path) -> dict[str, dict[str, Any]]:
+    """Return the metrics of each split; none where the run has not come to them. NaN and infinities are texts."""
+    path = directory / METRICS
+    return read_json(path) if path.is_file() else {}
+
+
 def read_history(directory: Path) -> list[dict[str, float]]:
     """Return the rows of history.csv as numbers; none where there is no such file yet."""
     path = directory / HISTORY
