@@ -95,7 +95,7 @@ def test_bars_tell_loss_speed_waiting_and_time_left(wide):
     runs = [line for line in lines if line.startswith("run ") and "val_accuracy" in line]
     assert runs
     assert re.search(r"/1,890 .*val_accuracy 0\.\d+ +best 0\.\d+ of epoch \d", runs[-1])
-    assert any(re.search(r"\d+:\d\d$", line) for line in epochs), "time left"
+    assert any(re.search(r"\d+:\d\d$", line) for line in [*epochs, *runs]), ("time left", epochs, runs)
 
 
 def test_the_bars_are_gone_at_the_end_and_the_cursor_is_back(wide):
