@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import torchwork
@@ -329,6 +329,8 @@ def plain(tmp_path_factory):
 
 
 @settings(max_examples=60)
+@example({"data.json": {"classes": 1}})
+@example({"data.json": {"target_names": True}})
 @given(content=st.dictionaries(st.sampled_from(JSON_FILES), TREES, min_size=1))
 def test_no_content_of_any_file_keeps_the_page_from_coming_out(plain, content):
     before = {name: (plain / name).read_bytes() for name in JSON_FILES if (plain / name).is_file()}

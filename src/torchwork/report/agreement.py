@@ -12,7 +12,7 @@ import numpy as np
 
 from torchwork import rundir
 from torchwork.metrics.table import Columns, numbers, read_columns
-from torchwork.report.figures import figure, number
+from torchwork.report.figures import figure, number, texts
 from torchwork.types import Finding
 
 _Sections = Mapping[str, Mapping[str, Any]]
@@ -46,7 +46,7 @@ def lacking(header: Sequence[str], data: Mapping[str, Any]) -> list[str]:
     >>> lacking(["id", "target", "score_a"], {"classes": ["a", "b"], "target": "class"})
     ['prediction', 'score_b']
     """
-    classes, targets = ([str(name) for name in data.get(key) or ()] for key in ("classes", "target_names"))
+    classes, targets = (texts(data.get(key)) for key in ("classes", "target_names"))
     expected, scored = ["id"], any(name.startswith("score_") for name in header)
     if data.get("task") == "multilabel":
         kinds = ("target", "score") if scored else ()

@@ -8,7 +8,7 @@ from typing import Any
 
 from torchwork import rundir
 from torchwork.report.facts import Facts
-from torchwork.report.figures import figure, number
+from torchwork.report.figures import figure, number, texts
 
 _INPUTS = {"image": "images", "table": "rows of a table", "array": "arrays", "text": "texts", "audio": "sounds"}
 _SPLITS = {
@@ -37,11 +37,6 @@ def section(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return a part of a mapping that is a mapping itself, empty where it is none."""
     value = content.get(name)
     return value if isinstance(value, Mapping) else {}
-
-
-def texts(value: Any) -> list[str]:
-    """Return the items of a list as texts; none where it is no list."""
-    return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 
 def rows(facts: Facts) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ import yaml
 from torchwork import rundir
 from torchwork.metrics.direction import higher_is_better
 from torchwork.report import agreement, ending
+from torchwork.report.figures import texts
 from torchwork.types import Finding
 
 SPLITS = ("train", "val", "test")
@@ -239,7 +240,7 @@ def _predictions(split: str, data: Mapping[str, Any]) -> Callable[[Path], Predic
             np.array([[_number(row[place[kind + suffix]]) for suffix in suffixes] for row in rows])
             for kind in ("target", "prediction")
         )
-        said = tuple(str(name) for name in data.get("target_names") or ())
+        said = tuple(texts(data.get("target_names")))
         return Predictions(split, ids, target, prediction, loss, said if len(said) == len(suffixes) else names)
 
     return reader

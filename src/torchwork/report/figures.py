@@ -1,4 +1,4 @@
-"""Numbers and times as a page shows them."""
+"""Numbers, times and lists as a page shows them, whatever a file holds in their place."""
 
 from __future__ import annotations
 
@@ -66,3 +66,8 @@ def nbytes(count: float) -> str:
         if count < 999.5 or unit == "TB":
             break
     return f"{count:.3g} {unit}"
+
+
+def texts(value: Any) -> list[str]:
+    """Return the items of a list as texts; none where it is no list."""
+    return [str(item) for item in value] if isinstance(value, list | tuple) else []

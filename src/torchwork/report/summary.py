@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from torchwork.metrics.direction import direction
 from torchwork.report import cost, names
-from torchwork.report.data_facts import aside, component, section, texts
+from torchwork.report.data_facts import aside, component, section
 from torchwork.report.doubt import doubted
 from torchwork.report.facts import Facts
-from torchwork.report.figures import duration, figure, number
+from torchwork.report.figures import duration, figure, number, texts
 from torchwork.report.tables import LEADING
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torchwork.report import doubt
-from torchwork.report.data_facts import section, texts
+from torchwork.report.data_facts import section
 from torchwork.report.facts import Facts, Predictions
-from torchwork.report.figures import number
+from torchwork.report.figures import number, texts
 
 LEADING = (
     *("accuracy", "balanced_accuracy", "f1_macro"),

@@ -13,6 +13,7 @@ from torchwork.metrics.table import outputs_beside, read_columns
 from torchwork.report.agreement import lacking
 from torchwork.report.drawn.drawing import Drawing, saved
 from torchwork.report.facts import Facts
+from torchwork.report.figures import texts
 from torchwork.report.plots.lengths import error_by_length
 from torchwork.report.plots.precision_recall_curve import precision_recall
 from torchwork.report.plots.reliability import calibration
@@ -90,7 +91,7 @@ def length_drawings(facts: Facts) -> Iterator[Drawing]:
     if split is None or facts.data.get("task") != "sequence":
         return
     columns = read_columns(facts.directory / rundir.predictions(split))
-    symbols = [str(name) for name in facts.data.get("classes") or ()]
+    symbols = texts(facts.data.get("classes"))
     target, read = ([edits.separated(cell, symbols) for cell in columns[name]] for name in ("target", "prediction"))
     wrong = [
         edits.distance(true, seen) / len(true) if true else np.nan for true, seen in zip(target, read, strict=True)
