@@ -1,5 +1,6 @@
 # make demo    train the example on a fresh clone; prints the test table and the path of the report
 # make test    the default tests; those that need real data use ../shared/data where it exists
+# make reliability  every fault at full length, up to 3 hours on 2 cores; writes docs/reliability.md. Cut off, it goes on
 # make bench-data   reading data beside the usual way and the bare decoder, as ratios; needs the real data
 # make check   formatting, lint, types
 PYTHON ?= python3
@@ -11,7 +12,7 @@ ifneq ($(wildcard ../shared/data),)
 export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-all bench-data check format clean
+.PHONY: demo test test-all reliability bench-data check format clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -22,6 +23,9 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m ""
+
+reliability: $(INSTALLED)
+	$(BIN)/python tests/reliability/full.py -n auto --dist worksteal
 
 bench-data: $(INSTALLED)
 	$(BIN)/python benchmarks/data/run.py

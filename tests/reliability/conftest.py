@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-FULL = os.environ.get("TORCHWORK_RELIABILITY") == "full"
+from reliability.amount import FULL
+
 COUNTS = os.environ.get("TORCHWORK_RELIABILITY_COUNTS")
+HERE = "tests/reliability/"
 
 
 @pytest.fixture
@@ -21,12 +23,29 @@ def scale() -> Callable[[int, int], int]:
 
 @pytest.fixture
 def counted(request) -> Callable[..., None]:
-    """Write down what was tried; only a test that holds comes here, as its last act."""
+    """Write down what was tried under a row of the page; a test that fails later on counts nothing.
 
-    def note(row: str, number: int, **more: int) -> None:
+    ``every`` says that there is nothing else to try: all of it was.
+    """
+
+    def note(row: str, number: int, *, every: bool = False) -> None:
         print(f"{row}: {number:,} tried, none failed")
-        if COUNTS:
-            with Path(COUNTS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"row": row, "test": request.node.name, "tried": number, **more}) + "\n")
+        request.node.user_properties.append(("counted", [row, number, every]))
 
     return note
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add a line for each test that ended to the file of counts, so that a run that is cut off loses one test."""
+    last = report.when == "call" or report.outcome != "passed"
+    if not COUNTS or not last or not report.nodeid.startswith(HERE) or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    said = {
+        "test": report.nodeid,
+        "outcome": report.outcome,
+        "seconds": round(report.duration, 1),
+        "counted": [value for name, value in report.user_properties if name == "counted"],
+        "reason": str(report.longrepr)[-300:] if report.outcome != "passed" else "",
+    }
+    with Path(COUNTS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(said) + "\n")

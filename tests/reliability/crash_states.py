@@ -1,7 +1,8 @@
 """What a disk may hold after the power fails, from a record of what was done to it.
 
 The model is weaker than any file system in use: of what was not synced, anything may be there or not. A file's bytes
-that were written after its last sync are whole, cut off, zeros, or absent. Names that were made, moved or removed in a
+that were written after its last sync are whole, cut off, zeros in any places (as what was written later got there
+first), or absent. Names that were made, moved or removed in a
 directory after its last sync are there or not, each on its own, whatever came before or after. Only what sync returned
 for is sure.
 """
@@ -24,6 +25,8 @@ class Operation(NamedTuple):
     path: str
     more: bytes | str = b""
 
+
+PIECE = 64  # bytes that get to the disk together: less than any disk's, so that small files are torn, too
 
 OPERATIONS = ("create_file", "make_directory", "sync", "rename", "remove_file", "remove_empty")
 
@@ -142,6 +145,9 @@ def _bytes(node: Node, chance: random.Random, luck: float) -> bytes:
         return node.sure
     if chance.random() < luck:
         return node.content
+    if chance.random() < 0.3:
+        pieces = [node.content[at : at + PIECE] for at in range(0, len(node.content), PIECE)]
+        return b"".join(chance.choice((piece, bytes(len(piece)))) for piece in pieces)
     kept = node.content[: chance.randint(0, len(node.content))]
     return kept + bytes(len(node.content) - len(kept)) * chance.choice((0, 1))
 

@@ -1,6 +1,7 @@
 """Whatever a crash leaves on the disk, the newest checkpoint that was said to be saved, or a newer one, is used."""
 
 import shutil
+from collections import defaultdict
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from reliability import crash_states
 from torchwork import durable
 from torchwork.training import checkpoint, store
-from torchwork.training.state import State
+from torchwork.training.state import Progress, State
 
 
 def fresh():
@@ -59,7 +60,7 @@ def test_the_record_retells_what_is_on_the_disk(recorded, tmp_path):
 
 def test_after_any_crash_the_last_checkpoint_that_was_saved_or_a_newer_one_is_used(recorded, tmp_path, scale, counted):
     done, said = recorded
-    tried = 0
+    tried, state = 0, fresh()
     for count, found in crash_states.states(done, scale(2_000, 50_000), seed=1):
         folder = tmp_path / "disk"
         folder.mkdir()
@@ -70,8 +71,11 @@ def test_after_any_crash_the_last_checkpoint_that_was_saved_or_a_newer_one_is_us
         if place is None:
             assert saved == 0
         else:
-            state = fresh()
+            with torch.no_grad():  # what was loaded before is no help
+                state.model.weight.fill_(-1.0)
+            state.progress, state.optimizer.state = Progress(), defaultdict(dict)
             checkpoint.load(place, state)
+            assert len(state.optimizer.state) == 2
             assert saved <= state.progress.index <= begun
             assert state.model.weight.unique().item() == state.progress.index
             best = state.progress.best_epoch

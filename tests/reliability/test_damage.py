@@ -50,7 +50,7 @@ def test_every_truncation_of_every_file_is_detected(width, tmp_path, scale, coun
             tried += 1
         path.write_bytes(whole)
         assert store.fault(newer) is None
-    counted("Truncation at every byte", tried)
+    counted("Truncation at every byte", tried, every=True)
 
 
 def test_one_flipped_bit_in_any_byte_is_detected(width, tmp_path, counted):
@@ -68,7 +68,7 @@ def test_one_flipped_bit_in_any_byte_is_detected(width, tmp_path, counted):
             tried += 1
         os.close(descriptor)
         assert store.fault(newer) is None
-    counted("One bit flipped in every byte", tried)
+    counted("One bit flipped in every byte", tried, every=True)
 
 
 def test_every_bit_of_the_manifest_matters(tmp_path, counted):
@@ -83,7 +83,7 @@ def test_every_bit_of_the_manifest_matters(tmp_path, counted):
         os.pwrite(descriptor, bytes([byte]), place)
     os.close(descriptor)
     assert checkpoint.latest(tmp_path) == newer
-    counted("One bit flipped in every byte", 8 * len(whole))
+    counted("One bit flipped in every byte", 8 * len(whole), every=True)
 
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "manifest.json")
