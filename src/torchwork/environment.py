@@ -21,7 +21,7 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv[0] else "",
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": _platform(),
         "processor": _processor(),
         "device": str(device),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
@@ -37,10 +37,16 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _platform() -> str:
+    """Return what ``platform.platform`` does, which would start a program to ask for the processor."""
+    libc = "-with-" + "".join(platform.libc_ver()) if any(platform.libc_ver()) else ""
+    return f"{platform.system()}-{platform.release()}-{platform.machine()}{libc}"
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
+        return platform.machine()
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())

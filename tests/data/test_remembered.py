@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from torchwork.caches import cache_folder
 from torchwork.data import remembered as module
-from torchwork.data.remembered import cache_folder, remembered
+from torchwork.data.remembered import remembered
 
 
 class Counting:

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from torchwork.caches import of_libraries
 from torchwork.cli.reporting import COME_BACK, SIGTERM_EXIT, WRONG_INPUT, reporting
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 the run failed, 2 wrong input, 130 Ctrl-C, 143 SIGTERM, 75 SIGUSR1."""
-    with _ending_on_signals():
+    with _ending_on_signals(), of_libraries():
         app(arguments, prog_name="torchwork")
     raise AssertionError("typer exits by itself")
 

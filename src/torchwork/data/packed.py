@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork.data.remembered import cache_folder
+from torchwork.caches import cache_folder
 
 # Counts up when the same key would stand for other bytes.
 FORMAT = 1

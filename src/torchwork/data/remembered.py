@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from torchwork.caches import cache_folder
 from torchwork.data import threads
 
 FILE = "files-1.sqlite"  # the number is that of the columns below
@@ -32,21 +32,6 @@ MANY = 1000
 
 Stamp = tuple[int, int]
 Found = dict[bytes, Any]
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be computed again; it may not be there yet.
-
-    ``$TORCHWORK_CACHE``, else ``$XDG_CACHE_HOME/torchwork``, else ``~/.cache/torchwork``.
-    """
-    if said := os.environ.get("TORCHWORK_CACHE"):
-        return Path(said)
-    if said := os.environ.get("XDG_CACHE_HOME"):
-        return Path(said) / "torchwork"
-    try:
-        return Path.home() / ".cache" / "torchwork"
-    except RuntimeError:  # a user without a home
-        return Path(tempfile.gettempdir()) / f"torchwork-{os.getuid()}"
 
 
 def remembered(

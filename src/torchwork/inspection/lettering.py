@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,9 @@ from PIL import ImageFont
 # ones of the usual weight.
 _LIKELY = ("cjk", "noto", "unifont", "arialuni", "wqy", "pingfang", "msyh", "yugoth", "gothic", "droid")
 _UNUSUAL = ("bold", "black", "thin", "light", "medium", "heavy", "italic", "oblique", "mono", "serif")
+
+# Named, or matplotlib starts other programs to ask them for fonts; on Windows it reads the registry.
+_FOLDERS = None if sys.platform == "win32" else [*font_manager.X11FontDirectories, *font_manager.OSXFontDirectories]
 
 Run = tuple[str, ImageFont.FreeTypeFont]
 
@@ -82,7 +86,7 @@ def _fonts_of_the_system() -> tuple[Path, ...]:
         name = path.name.lower()
         return not any(word in name for word in _LIKELY), sum(word in name for word in _UNUSUAL), str(path)
 
-    return tuple(sorted(map(Path, font_manager.findSystemFonts()), key=order))
+    return tuple(sorted(map(Path, font_manager.findSystemFonts(_FOLDERS)), key=order))
 
 
 @lru_cache(maxsize=1024)

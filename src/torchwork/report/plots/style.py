@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
@@ -81,6 +82,8 @@ _SETTINGS: dict[Any, Any] = {
 @cache
 def _wide_font() -> list[str]:
     """Return the first of the fonts for Chinese, Japanese and Korean that is installed; naming others would warn."""
+    if os.environ.get("MPL_IGNORE_SYSTEM_FONTS"):  # as in commands, see `torchwork.caches`
+        return []
     found = set(font_manager.fontManager.get_font_names())
     return [name for name in _WIDE_FONTS if name in found][:1]
 
