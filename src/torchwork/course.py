@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 
@@ -165,8 +166,9 @@ def _write_history(log: RunLog, parts: Parts) -> None:
     """Write history.csv whole: it follows from the state, so that one that was lost or is ahead is set right."""
     path, rows = log.directory / rundir.HISTORY, parts.state.progress.history
     if rows:
-        table = [list(row.values()) for row in rows]
-        log.trying(rundir.HISTORY, lambda: rundir.write_csv(path, list(rows[0]), table))
+        header = list(dict.fromkeys(name for row in rows for name in row))
+        table = [[row.get(name, math.nan) for name in header] for row in rows]
+        log.trying(rundir.HISTORY, lambda: rundir.write_csv(path, header, table))
     else:
         path.unlink(missing_ok=True)
 

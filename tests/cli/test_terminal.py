@@ -78,9 +78,9 @@ def test_the_epochs_stand_in_a_table_whose_columns_keep_their_places(wide):
     head = next(line for line in lines if line.lstrip().startswith("epoch") and "train loss" in line)
     rows = [line for line in lines if re.match(r" *[123]/3 +\d", line)]
     assert [row.split()[0] for row in rows] == ["1/3", "2/3", "3/3"]
-    assert head.split()[:4] == ["epoch", "train", "loss", "val"]
+    assert head.split()[:5] == ["epoch", "train", "loss", "train", "accuracy"]
     assert "val accuracy" in head
-    for title in ("train loss", "val loss", "val accuracy", "lr", "time"):
+    for title in ("train loss", "train accuracy", "val loss", "val accuracy", "lr", "time"):
         end = head.index(title) + len(title)
         assert all(row[end - 1] != " " and row[end : end + 1] in ("", " ") for row in rows), title
     assert rows[0].endswith("*"), "the first is the best so far"

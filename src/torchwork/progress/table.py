@@ -27,7 +27,7 @@ def columns(row: dict[str, float], monitor: str, epochs: int, room: int) -> list
     """Return the columns that fit into a room, the figures before the rate and the time.
 
     Where there is not room for all, the epoch, the losses and the monitored column stay longest, and other metrics
-    go first, the last of them before the others.
+    go first, those of train and the last before the others.
 
     Args:
         row: The first epoch's.
@@ -40,9 +40,13 @@ def columns(row: dict[str, float], monitor: str, epochs: int, room: int) -> list
     ['epoch', 'train loss', 'val loss', 'val f1', 'time']
     >>> [column.title for column in columns(row, "val_loss", 10, 36)]
     ['epoch', 'train loss', 'val loss']
+    >>> [column.title for column in columns({**row, "train_f1": 0.5}, "val_f1", 10, 60)]
+    ['epoch', 'train loss', 'val loss', 'val f1', 'time']
     """
     first = ["epoch", monitor, "train_loss", "val_loss", "seconds", "waited", "lr"]
-    wanted = [name for name in dict.fromkeys([*first, *row]) if name in row and name != "step"]
+    own = [name for name in row if name.startswith("train_")]  # of val there is more to know
+    ordered = dict.fromkeys([*first, *(name for name in row if name not in own), *own])
+    wanted = [name for name in ordered if name in row and name != "step"]
     kept: dict[str, Column] = {}
     used = len(_MARK) + 1
     for name in wanted:

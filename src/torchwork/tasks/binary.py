@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import epoch
+from torchwork.metrics import epoch, running
 from torchwork.tasks import output_rules, target_rules
 from torchwork.tasks.classification import class_table, hard, named_scores
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, batch_loss, batch_terms
@@ -43,8 +43,10 @@ class Binary:
     companions: None = None
     num_outputs: int = 1
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
-        return batch_loss(self, model, batch, weight)
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
+        return batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         return self.criterion.weight(_yes(batch.target))
@@ -68,6 +70,12 @@ class Binary:
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         return epoch.binary(probability(self.criterion, evaluation.outputs)[:, 0], hard(evaluation.targets))
+
+    def tally(self, output: Tensor, target: Tensor) -> Tensor:
+        return running.right((probability(self.criterion, output)[:, 0] >= 0.5).long(), hard(target))
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        return {"accuracy": running.share(sums)}
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return float64 [N, 2], each row adding up to 1."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import epoch
+from torchwork.metrics import epoch, running
 from torchwork.tasks import output_rules, target_rules
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, aligned, batch_loss, batch_terms
 from torchwork.types import Batch
@@ -34,9 +34,11 @@ class Classification:
         """One for each class."""
         return len(self.classes)
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
         """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole."""
-        return batch_loss(self, model, batch, weight)
+        return batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         """Return the denominator of a batch's mean loss, from its targets alone."""
@@ -73,6 +75,12 @@ class Classification:
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         return epoch.classification(evaluation.outputs, hard(evaluation.targets))
+
+    def tally(self, output: Tensor, target: Tensor) -> Tensor:
+        return running.right(output.argmax(dim=1), hard(target))
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        return {"accuracy": running.share(sums)}
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return float64 [N, K], each row adding up to 1."""

@@ -18,9 +18,11 @@ class Custom:
     criterion: Criterion
     companions: None = None
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
         """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole."""
-        return batch_loss(self, model, batch, weight)
+        return batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         """Return the denominator of a batch's mean loss, from its targets alone."""
@@ -42,4 +44,11 @@ class Custom:
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         """Return no metric but the loss, which every evaluation has."""
+        return {}
+
+    def tally(self, output: Tensor, target: Tensor) -> None:
+        """Add nothing up: nothing is known of the outputs."""
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        """Return no metric."""
         return {}

@@ -52,10 +52,12 @@ class Embedding:
         """How near is measured: by angle for CosineEmbeddingLoss, else by Euclidean distance."""
         return "cosine" if self.criterion.name == "CosineEmbeddingLoss" else "euclidean"
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
         if self.mining != "none":
-            return batch_loss(self, model, batch, weight)
-        return members.batch_loss(self, model, batch, weight)
+            return batch_loss(self, model, batch, weight, outputs)
+        return members.batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         if self.mining != "none":
@@ -122,6 +124,13 @@ class Embedding:
             if not self._triplets:
                 found["roc_auc"] = retrieval.same_or_different(vectors, classes, self.metric)[0]
         return found
+
+    def tally(self, output: Tensor, target: Tensor) -> None:
+        """Add nothing up: what there is to say is about all pairs of samples at once."""
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        """Return no metric."""
+        return {}
 
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
         """Return for each output a dict with ``prediction``: the vector, as one number a key."""

@@ -38,14 +38,16 @@ def run(model: nn.Module, inputs: Any) -> Tensor:
     return output.unflatten(0, (-1, count(inputs)))
 
 
-def batch_loss(task: Any, model: nn.Module, batch: Batch, weight: float | None) -> Tensor:
+def batch_loss(
+    task: Any, model: nn.Module, batch: Batch, weight: float | None, outputs: list[Tensor] | None = None
+) -> Tensor:
     """Return torch's own mean loss of a batch of pairs or triplets, or its sum over ``weight``."""
-    number, outputs = count(batch.inputs), model(flat(batch.inputs))
-    if isinstance(outputs, Tensor):
-        parted: Any = outputs.unflatten(0, (-1, number))
+    number, found = count(batch.inputs), model(flat(batch.inputs))
+    if isinstance(found, Tensor):
+        parted: Any = found.unflatten(0, (-1, number))
     else:  # a main and auxiliary heads
-        parted = tuple(None if part is None else part.unflatten(0, (-1, number)) for part in outputs)
-    return loss_of_outputs(task, model, parted, batch.target, weight)
+        parted = tuple(None if part is None else part.unflatten(0, (-1, number)) for part in found)
+    return loss_of_outputs(task, model, parted, batch.target, weight, outputs)
 
 
 def alike(target: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import epoch
+from torchwork.metrics import epoch, running
 from torchwork.tasks import output_rules, target_rules
 from torchwork.tasks.binary import check_range, probability
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, aligned, batch_loss, batch_terms
@@ -39,8 +39,10 @@ class Multilabel:
     def _ranks(self) -> bool:
         return self.criterion.name == "MultiLabelMarginLoss"
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
-        return batch_loss(self, model, batch, weight)
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
+        return batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         return self.criterion.weight(batch.target)
@@ -80,6 +82,15 @@ class Multilabel:
         present = self.present(evaluation.targets)
         ranking = {"lrap": epoch.label_ranking_average_precision(scores, present)}
         return ranking if self._ranks else epoch.multilabel(probability(self.criterion, scores), present) | ranking
+
+    def tally(self, output: Tensor, target: Tensor) -> Tensor | None:
+        if self._ranks:
+            return None
+        predicted = probability(self.criterion, output).reshape(len(output), -1) >= 0.5
+        return running.right(predicted, self.present(target))
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        return {"accuracy": running.share(sums)}
 
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
         """Return for each output a dict with ``prediction`` (the labels, one text) and ``scores`` by label.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import order
+from torchwork.metrics import order, running
 from torchwork.tasks import members, output_rules, target_rules
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, aligned
 from torchwork.types import Batch
@@ -29,8 +29,10 @@ class Ranking:
     num_outputs: int = 1
     companions: str | None = "ranking"
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
-        return members.batch_loss(self, model, batch, weight)
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
+        return members.batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         return float((members.order(batch.target) != 0).sum())
@@ -74,6 +76,13 @@ class Ranking:
             "kendall_tau": order.kendall_tau(scores, numbers),
             "pairs_in_order": order.pairs_in_order(scores, numbers),
         }
+
+    def tally(self, output: Tensor, target: Tensor) -> Tensor:
+        pair = output.reshape(len(output), 2)
+        return running.in_order(pair[:, 0] - pair[:, 1], members.order(target))
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        return {"pairs_in_order": running.share(sums)}
 
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
         return [{"prediction": score} for score in outputs.double().flatten().tolist()]

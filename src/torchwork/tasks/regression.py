@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import epoch
+from torchwork.metrics import epoch, running
 from torchwork.tasks import output_rules, target_rules
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, aligned, batch_loss, batch_terms
 from torchwork.types import Batch
@@ -43,9 +44,11 @@ class Regression:
     def _logarithms(self) -> bool:
         return self._poisson and bool(self.criterion.module.log_input)  # type: ignore[attr-defined]
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
         """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole."""
-        return batch_loss(self, model, batch, weight)
+        return batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         """Return the denominator of a batch's mean loss, from its targets alone."""
@@ -106,6 +109,17 @@ class Regression:
         if self._poisson:
             found["poisson_deviance"] = epoch.poisson_deviance(prediction, evaluation.targets)
         return found
+
+    def tally(self, output: Tensor, target: Tensor) -> Tensor:
+        prediction = self.prediction(output)
+        terms = running.numbers(prediction, target)
+        return running.with_deviance(terms, prediction, target) if self._poisson else terms
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        if not self._poisson:
+            return running.of_numbers(sums)
+        *rest, deviance = sums
+        return running.of_numbers(rest) | {"poisson_deviance": deviance / rest[-1] if rest[-1] else math.nan}
 
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
         """Return for each output a dict with ``prediction``: a number, or a dict by target where there are several.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.losses.criterion import Criterion
-from torchwork.metrics import edits
+from torchwork.metrics import edits, running
 from torchwork.tasks import output_rules, target_rules
 from torchwork.tasks.supervised import Evaluation, Probe, Terms, batch_loss, batch_terms
 from torchwork.types import Batch, Finding
@@ -40,8 +40,10 @@ class Sequence:
         """The blank's place among the outputs."""
         return int(self.criterion.module.blank)  # type: ignore[attr-defined]
 
-    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
-        return batch_loss(self, model, batch, weight)
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor:
+        return batch_loss(self, model, batch, weight, outputs)
 
     def weight(self, batch: Batch) -> float:
         return float(len(batch.target))
@@ -116,6 +118,13 @@ class Sequence:
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]:
         return edits.rates(_unpadded(evaluation.targets), self.decode(evaluation.outputs))
+
+    def tally(self, output: Tensor, target: Tensor) -> Tensor:
+        read = [row == true for row, true in zip(self.decode(output), _unpadded(target), strict=True)]
+        return running.exact(read)
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        return {"exact_match": running.share(sums)}
 
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
         return [{"prediction": text} for text in self._texts(self.decode(outputs))]

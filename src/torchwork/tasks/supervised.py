@@ -104,6 +104,14 @@ class WholeTask(Task, Protocol):
         """Return the metrics of an epoch's evaluation."""
         ...
 
+    def tally(self, output: Tensor, target: Tensor) -> Tensor | None:
+        """Return of each sample seen in training what adds up to metrics, float64 [B, m]; None where nothing does."""
+        ...
+
+    def tallied(self, sums: list[float]) -> dict[str, float]:
+        """Return the metrics of what the rows of `tally` add up to: some of those of `metrics`."""
+        ...
+
     def predictions(self, outputs: Tensor) -> list[dict[str, object]]:
         """Return for each output a dict with ``prediction`` and what else there is to say."""
         ...
@@ -119,24 +127,37 @@ class _Meaning(Protocol):
     def arguments(self, output: Tensor, target: Tensor) -> tuple[Tensor, ...]: ...
 
 
-def batch_loss(task: _Meaning, model: nn.Module, batch: Batch, weight: float | None) -> Tensor:
+def batch_loss(
+    task: _Meaning, model: nn.Module, batch: Batch, weight: float | None, outputs: list[Tensor] | None = None
+) -> Tensor:
     """Return torch's own mean loss of a batch, or its sum over ``weight`` where the batch is part of a whole.
 
     In training a model with auxiliary heads (GoogLeNet, Inception v3) gives several outputs; their losses are added
-    with the weights of its paper.
+    with the weights of its paper. The main output, detached, is appended to ``outputs``.
     """
-    return loss_of_outputs(task, model, model(batch.inputs), batch.target, weight)
+    return loss_of_outputs(task, model, model(batch.inputs), batch.target, weight, outputs)
 
 
-def loss_of_outputs(task: _Meaning, model: nn.Module, output: Any, target: Tensor, weight: float | None) -> Tensor:
+def loss_of_outputs(
+    task: _Meaning,
+    model: nn.Module,
+    output: Any,
+    target: Tensor,
+    weight: float | None,
+    outputs: list[Tensor] | None = None,
+) -> Tensor:
     """Return the loss of what a model gave: a tensor, or the outputs of a main and of auxiliary heads."""
     if isinstance(output, Tensor):
+        if outputs is not None:
+            outputs.append(output.detach())
         return _loss(task, output, target, weight)
     main, others = auxiliary.split(output)
     shares = auxiliary.weights(model)
     if not isinstance(main, Tensor) or len(shares) != len(others):
         message = f"gives a {type(output).__name__} of {len(others) + 1} in training"
         raise InputError(Finding("output-type", "error", "model", message, "its forward must return a tensor"))
+    if outputs is not None:
+        outputs.append(main.detach())
     loss = _loss(task, main, target, weight)
     for share, other in zip(shares, others, strict=True):
         loss = loss + share * _loss(task, other, target, weight)

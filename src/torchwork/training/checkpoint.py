@@ -48,6 +48,7 @@ class Snapshot:
 
 def snapshot(state: State) -> Snapshot:
     """Copy a state, to be written while training goes on."""
+    state.settle()
     tensors, values = optimizer_state.save(state.optimizer, state.model)
     content = {
         "progress": encode(asdict(state.progress), "progress"),

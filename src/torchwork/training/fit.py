@@ -80,8 +80,8 @@ def fit(
         clip_norm: The greatest norm of all gradients together.
         patience: Stop after so many epochs without gain in ``monitor``; needs ``val``.
         monitor: The entry of an epoch's row that decides which is best.
-        on_epoch: Called with each row: epoch, step, lr, train_loss, val_loss, val metrics, seconds, and
-            of those the seconds waited for data.
+        on_epoch: Called with each row: epoch, step, lr, train_loss, train metrics (as seen while training), val_loss,
+            val metrics, seconds, and of those the seconds waited for data.
         watchers: Called with every step.
 
     Raises:
@@ -95,7 +95,7 @@ def fit(
     >>> model = nn.Linear(2, 2)
     >>> result = fit(model, (x, y), (x, y), loss=nn.CrossEntropyLoss(), optimizer="Adam", epochs=2)
     >>> [sorted(row) for row in result.history][0]
-    ['epoch', 'lr', 'seconds', 'step', 'train_loss', 'val_accuracy', 'val_loss', 'waited']
+    ['epoch', 'lr', 'seconds', 'step', 'train_accuracy', 'train_loss', 'val_accuracy', 'val_loss', 'waited']
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     options = TrainOptions(epochs, seed, accumulate, clip_norm, patience, monitor)

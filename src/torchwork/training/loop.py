@@ -19,6 +19,7 @@ from torchwork.optim.clip import clip_grad_norm
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import StoppedError, evaluate
 from torchwork.training.state import Progress, State
+from torchwork.training.tally import TalliedTask, Tally
 from torchwork.types import Batch, RunError, Step, Task, Watcher
 
 
@@ -33,10 +34,11 @@ class Batches(Protocol):
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
 
 
-class EvaluatedTask(Task, Protocol):
-    """A task that can also judge an evaluation."""
+class EvaluatedTask(TalliedTask, Protocol):
+    """A task that can also judge an evaluation, and what was added up while training."""
 
     def metrics(self, evaluation: Evaluation) -> dict[str, float]: ...
+    def tallied(self, sums: list[float]) -> dict[str, float]: ...
 
 
 def windows(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
@@ -249,7 +251,7 @@ def run_epochs(
 
 def _train_epoch(
     state: State,
-    task: Task,
+    task: TalliedTask,
     train: Batches,
     options: TrainOptions,
     watchers: Sequence[Watcher],
@@ -260,7 +262,10 @@ def _train_epoch(
     state.model.train()
     consumed, total = progress.position, len(train)
     grouped = windows(_timed(train.batches(progress.epoch, start=consumed), progress), options.accumulate)
-    for step in updates(state, grouped, task, seed=options.seed, clip_norm=options.clip_norm):
+    tally = Tally(task, progress)
+    state.settle = tally.settle
+    for step in updates(state, grouped, tally, seed=options.seed, clip_norm=options.clip_norm):
+        tally.taken()
         progress.position = min(progress.position + options.accumulate, total)
         progress.loss_sum += step.loss.item() * step.weight
         progress.loss_weight += step.weight
@@ -307,12 +312,15 @@ def _epoch_row(
 ) -> dict[str, float] | None:
     """Return the epoch's row of history, or None where the evaluation was asked to stop."""
     progress = state.progress
+    state.settle()
     row: dict[str, float] = {
         "epoch": progress.epoch + 1,
         "step": progress.index,
         "lr": float(state.optimizer.param_groups[0]["lr"]),
         "train_loss": progress.loss_sum / progress.loss_weight if progress.loss_weight else 0.0,
     }
+    if progress.sums:
+        row |= {f"train_{name}": value for name, value in task.tallied(progress.sums).items()}
     if val is not None:
         try:
             evaluation = evaluate(state.model, task, val, should_stop)
@@ -327,7 +335,7 @@ def _epoch_row(
 def _begin_next_epoch(state: State, options: TrainOptions) -> None:
     progress = state.progress
     progress.epoch += 1
-    progress.position, progress.loss_sum, progress.loss_weight = 0, 0.0, 0.0
+    progress.position, progress.loss_sum, progress.loss_weight, progress.sums = 0, 0.0, 0.0, []
     progress.seconds = progress.waited = 0.0
     out_of_patience = options.patience is not None and progress.epochs_without_gain >= options.patience
     progress.done = progress.epoch >= options.epochs or out_of_patience

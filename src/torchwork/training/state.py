@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,10 +29,11 @@ class Progress:
 
     ``index`` counts windows consumed (updates, and windows that no sample counted in); ``epoch`` counts epochs
     completed; ``position`` counts the batches consumed of the running epoch. ``loss_sum`` and ``loss_weight`` add up
-    the running epoch's training loss, ``seconds`` its time, and ``waited`` that part of it in which training waited for
-    data. ``monitored`` is the value by which the last whole epoch was judged, ``best`` the best such value so far,
-    reached at ``best_epoch``, and ``epochs_without_gain`` counts from there. ``done`` says that training is over, by
-    its last epoch or by patience. ``history`` holds the row of each epoch completed.
+    the running epoch's training loss, ``sums`` what its training metrics are made of, ``seconds`` its time, and
+    ``waited`` that part of it in which training waited for data. ``monitored`` is the value by which the last whole
+    epoch was judged, ``best`` the best such value so far, reached at ``best_epoch``, and ``epochs_without_gain`` counts
+    from there. ``done`` says that training is over, by its last epoch or by patience. ``history`` holds the row of each
+    epoch completed.
     """
 
     index: int = 0
@@ -39,6 +41,7 @@ class Progress:
     position: int = 0
     loss_sum: float = 0.0
     loss_weight: float = 0.0
+    sums: list[float] = field(default_factory=list)
     seconds: float = 0.0
     waited: float = 0.0
     monitored: float | None = None
@@ -51,9 +54,13 @@ class Progress:
 
 @dataclass
 class State:
-    """A model on its way, with its optimizer, its schedule and the progress made."""
+    """A model on its way, with its optimizer, its schedule and the progress made.
+
+    ``settle`` brings the progress up to date where the loop holds sums back; called before the progress is kept.
+    """
 
     model: nn.Module
     optimizer: Optimizer | Optimizers
     schedule: Schedule | None = None
     progress: Progress = field(default_factory=Progress)
+    settle: Callable[[], None] = lambda: None

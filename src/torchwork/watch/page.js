@@ -120,8 +120,9 @@ const EARLIEST = 0.03; // of an epoch: the mean of its very first batches says l
 function showCurves() {
   const at = Object.fromEntries(rows.columns.map((name, place) => [name, place]));
   const points = (name) => (name in at ? rows.rows.map((row) => [row[at.epoch], row[at[name]]]) : []);
-  const metrics = rows.columns.filter((name) => name.startsWith("val_") && name !== "val_loss");
-  const groups = [["Loss", ["train_loss", "val_loss"]], ...metrics.map((name) => [titled(name.slice(4)), [name]])];
+  const metrics = new Set(rows.columns.filter((name) => /^(train|val)_/.test(name)).map((name) => name.replace(/^(train|val)_/, "")));
+  metrics.delete("loss");
+  const groups = [["Loss", ["train_loss", "val_loss"]], ...[...metrics].map((name) => [titled(name), [`train_${name}`, `val_${name}`]])];
   groups.push(["Learning rate", ["lr"]]);
   const going = state.going_on && state.phase !== "finishing" && state.steps;
   const share = going ? Math.min(1, state.step / state.steps) : 0;

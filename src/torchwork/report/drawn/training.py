@@ -15,9 +15,9 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
     if len(facts.history.get("epoch", ())):
         figure = curves(facts.history, best=facts.best_epoch)
         caption = (
-            "The training loss is the mean over the epoch's batches, with dropout and augmentation, while the weights "
-            "move; the validation values are taken after the epoch. The dashed line marks the epoch whose weights were "
-            "kept."
+            "The values of train are those of the epoch's batches as they were trained on, with dropout and "
+            "augmentation, while the weights move, so that they may lie below those of val; these are taken after the "
+            "epoch. The dashed line marks the epoch whose weights were kept."
         )
         yield saved(facts, "curves", "Curves over the epochs", caption, figure)
 

@@ -1,0 +1,79 @@
+"""The metrics of training itself: of the outputs that the losses were computed from, added up over an epoch."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from torchwork.training.state import Progress
+from torchwork.types import Batch, Task
+
+_BATCHES = 64  # held back at most
+_NUMBERS = 2**20  # of their outputs
+
+
+class TalliedTask(Task, Protocol):
+    """A task that hands out its outputs, and says what of them adds up to metrics."""
+
+    def loss(
+        self, model: nn.Module, batch: Batch, weight: float | None = None, outputs: list[Tensor] | None = None
+    ) -> Tensor: ...
+    def tally(self, output: Tensor, target: Tensor) -> Tensor | None: ...
+
+
+class Tally:
+    """A task for the loop that remembers what each step gave.
+
+    A step costs no more than holding on to its outputs; they are looked at some 64 batches at a time. The terms of the
+    samples are added up one after the other, so that the sums do not depend on when that was, and stand in
+    ``progress.sums``: a run that goes on from there ends with the same ones, to the bit.
+
+    What a model gives must stay as it is until the next look: no buffer that the next step writes into.
+    """
+
+    def __init__(self, task: TalliedTask, progress: Progress) -> None:
+        self._task, self._progress = task, progress
+        self._step: dict[int, tuple[Tensor, Tensor]] = {}
+        self._held: list[tuple[Tensor, Tensor]] = []
+        self._numbers = 0
+
+    def loss(self, model: nn.Module, batch: Batch, weight: float | None = None) -> Tensor:
+        """Return the task's loss, and remember the output: the first one where an optimizer asks again."""
+        outputs: list[Tensor] = []
+        loss = self._task.loss(model, batch, weight, outputs)
+        if outputs and id(batch) not in self._step:
+            self._step[id(batch)] = (outputs[0], batch.target)
+        return loss
+
+    def weight(self, batch: Batch) -> float:
+        """Return the task's denominator."""
+        return self._task.weight(batch)
+
+    def taken(self) -> None:
+        """Count the step: its update was made."""
+        for output, target in self._step.values():
+            self._held.append((output, target))
+            self._numbers += output.numel()
+        self._step.clear()
+        if len(self._held) >= _BATCHES or self._numbers >= _NUMBERS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Add up what is held back."""
+        held, self._held, self._numbers = self._held, [], 0
+        for _, alike in groupby(held, key=_kind):
+            outputs, targets = zip(*alike, strict=True)
+            terms = self._task.tally(torch.cat(outputs), torch.cat(targets))
+            if terms is None or not len(terms):
+                continue
+            rows = terms.cpu().numpy()
+            before = self._progress.sums or [0.0] * rows.shape[1]
+            self._progress.sums = np.add.accumulate(np.vstack([before, rows]))[-1].tolist()
+
+
+def _kind(pair: tuple[Tensor, Tensor]) -> Any:
+    return [(part.shape[1:], part.dtype) for part in pair]
