@@ -90,7 +90,8 @@ def test_stopped_folds_go_on_where_they_stopped_to_the_same_result(done, tmp_pat
     with pytest.raises(Interrupted, match=r"torchwork resume .*fold-2\nand with all folds by .*--out .*stopped"):
         torchwork.train_folds(IRIS, 3, out=out, progress=Said("fold-2", 3))
     (out / "fold-3").mkdir()  # as if the next had been cut off before it was a run
-    (out / "fold-3" / "half").touch()
+    (out / "fold-3" / rundir.LOCK).touch()
+    (out / "fold-3" / rundir.SPLIT).write_text("id")
     weights = (out / "fold-1" / rundir.MODEL).stat().st_mtime_ns
     progress = Said()
     again = torchwork.train_folds(IRIS, 3, out=out, progress=progress)

@@ -25,8 +25,10 @@ def write_beginning(parts: Parts, directory: Path) -> None:
     of_train = baseline.of_train(task, loss, parts.data.train_targets(), parts.data.target.classes)
     meaning = {"task": task, "loss": loss, "train_targets": of_train}
     rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
-    (directory / rundir.FITTED).write_bytes(safetensors.torch.save(parts.data.pipeline.state()))
+    durable.write_file(directory / rundir.FITTED, safetensors.torch.save(parts.data.pipeline.state()))
     rundir.write_csv(directory / rundir.SPLIT, *parts.data.shared.rows(parts.data.source, parts.data.splits))
+    durable.remove_leftovers(directory)
+    durable.remove_file(directory / rundir.SET_ASIDE)  # of one that was cut off before it was a run
     if parts.data.cleaned.set_aside:
         rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason", "split"], _aside_rows(parts))
     rundir.write_json(directory / rundir.FINDINGS, [asdict(finding) for finding in dict.fromkeys(parts.findings)])

@@ -6,20 +6,23 @@ import datetime
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from torchwork import revision
+
+_OF_THE_MOMENT = ("started", "command", "resumed")
 _PACKAGES = ("torchwork", "torch", "numpy", "pandas", "pillow", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
 def describe(device: torch.device, threads: int) -> dict[str, Any]:
-    """Return versions, machine, device, threads and command."""
+    """Return versions, machine, device, threads, the commit of the working directory, and the command."""
     return {
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv[0] else "",
+        **moment(),
         "python": platform.python_version(),
         "platform": _platform(),
         "processor": _processor(),
@@ -27,7 +30,46 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": threads,
         "packages": {name: _version(name) for name in _PACKAGES},
+        "git": revision.of(Path.cwd()),
     }
+
+
+def moment() -> dict[str, str]:
+    """Return when it is, and the command that is at work."""
+    return {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([_program(Path(sys.argv[0])), *sys.argv[1:]]) if sys.argv[0] else "",
+    }
+
+
+def _program(path: Path) -> str:
+    return path.parent.name if path.name == "__main__.py" else path.name  # python -m torchwork
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what differs between two descriptions, time and command aside: the key, and both values.
+
+    >>> differences({"started": "9:00", "packages": {"torch": "2.13.0"}}, {"packages": {"torch": "2.14.0"}})
+    [('packages.torch', '2.13.0', '2.14.0')]
+    """
+    one, other = _flat(then), _flat(now)
+    return [
+        (key, one.get(key, "nothing"), other.get(key, "nothing"))
+        for key in dict.fromkeys((*one, *other))
+        if key not in _OF_THE_MOMENT and one.get(key, "nothing") != other.get(key, "nothing")
+    ]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            found[prefix + key] = ", ".join(map(str, value))
+        elif value is not None:
+            found[prefix + key] = str(value)
+    return found
 
 
 def _version(package: str) -> str | None:

@@ -71,7 +71,8 @@ def train_folds(
         for fold, fold_settings in enumerate(each, 1):
             if progress is not None:
                 progress.message(f"fold {fold} of {count}")
-            runs.append(_one(fold_settings, directory / f"fold-{fold}", progress))
+            place = directory / f"fold-{fold}"
+            runs.append(run.train(fold_settings, out=place, resume="auto", progress=progress).path)
     except InputError:
         if not any(directory.glob("fold-*")):
             shutil.rmtree(directory)  # nothing was started
@@ -129,15 +130,6 @@ def _folder(out: Path | None, settings: config.Config) -> Path:
         fix = "choose another folder, or take the same config and as many folds as then"
         raise InputError(Finding("out-taken", "error", "--out", message, fix))
     return out
-
-
-def _one(settings: config.Config, directory: Path, progress: Progress | None) -> Path:
-    """Train a fold, or go on with it where it was begun."""
-    if (directory / rundir.CONFIG).is_file():
-        return run.resume(directory, progress=progress).path
-    if directory.exists():  # it was cut off before it was a run: nothing of it can be used
-        shutil.rmtree(directory)
-    return run.train(settings, out=directory, progress=progress).path
 
 
 def _write(directory: Path, settings: config.Config, runs: Sequence[Path], figures: Sequence[Figure]) -> None:

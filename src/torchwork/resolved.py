@@ -25,30 +25,38 @@ def written_out(parts: Parts) -> Config:
     Loading it gives the same run. Of a component by import path nothing is added, as its code may change; nor what
     follows from the data (``in_channels``, ``num_classes``), or defaults that a config cannot hold.
     """
-    config = parts.config
+    config = filled(parts.config)
+    split = config.data.split.model_copy(update={"by": parts.data.shared.by})
+    monitor = parts.options.monitor
+    update = {
+        "device": str(parts.device),
+        "task": _task_name(parts.task),
+        "data": config.data.model_copy(update={"split": split}),
+        "loss": config.loss or _filled({"name": parts.task.criterion.name}, LOSSES, HIDDEN_OF_LOSSES),
+        "train": config.train.model_copy(
+            update={"monitor": monitor if "val" in parts.data.splits or monitor == "train_loss" else None}
+        ),
+    }
+    return config.model_copy(update=update)
+
+
+def filled(config: Config) -> Config:
+    """Return a config with the defaults of its components; what the data decide stays as it is."""
     data = config.data.model_copy(
         update={
             "source": _filled(config.data.source, SOURCES),
-            "split": config.data.split.model_copy(update={"by": parts.data.shared.by}),
             "transform": [_filled(spec, TRANSFORMS) for spec in config.data.transform],
             "augment": [_filled(spec, AUGMENTS) for spec in config.data.augment],
         }
     )
     several = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
     optimizers = [_filled(spec, OPTIMIZERS, HIDDEN_OF_OPTIMIZERS) for spec in several]
-    loss = config.loss or {"name": parts.task.criterion.name}
-    monitor = parts.options.monitor
     update = {
-        "device": str(parts.device),
-        "task": _task_name(parts.task),
         "data": data,
         "model": _filled(config.model, MODELS, FROM_DATA),
-        "loss": _filled(loss, LOSSES, HIDDEN_OF_LOSSES),
+        "loss": _filled(config.loss, LOSSES, HIDDEN_OF_LOSSES) if config.loss else None,
         "optimizer": optimizers if isinstance(config.optimizer, list) else optimizers[0],
         "schedule": _filled(config.schedule, SCHEDULES, HIDDEN_OF_OPTIMIZERS) if config.schedule else None,
-        "train": config.train.model_copy(
-            update={"monitor": monitor if "val" in parts.data.splits or monitor == "train_loss" else None}
-        ),
     }
     return config.model_copy(update=update)
 

@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchwork import assembly, beginning, config, course, finishing, run_split, rundir
-from torchwork.assembly import Parts
+from torchwork import assembly, beginning, config, course, finishing, resuming, run_split, rundir
 from torchwork.loaded import Run, load
 from torchwork.progress.choice import chosen
 from torchwork.progress.outlook import Progress
-from torchwork.report import html
 from torchwork.runlog import RunLog
-from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.types import Finding, InputError
 
@@ -23,6 +20,8 @@ def train(
     *,
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
+    resume: str | None = None,
+    allow_changes: Sequence[str] = (),
     progress: Progress | bool | None = None,
 ) -> Run:
     """Train what a config describes: from the data to a run directory with model, numbers and report.
@@ -31,21 +30,56 @@ def train(
         source: A config: the path of a YAML, TOML or JSON file, a dict, or a loaded one.
         overrides: Changes as on the command line: ``["train.epochs=2"]``.
         out: The run directory; by default the next number in ``runs/<name>``.
+        resume: ``"auto"`` goes on where ``out``, or by default the run of the greatest number in ``runs/<name>``, was
+            begun before, leaves it as it is where it is complete, and begins it where there is none: the same call
+            over and over comes to the end of one run.
+        allow_changes: Of a run that goes on, the keys of the config that may be others than it began with.
         progress: True shows bars (in a notebook, on a terminal) or a line an epoch; False nothing; None bars in a
             notebook and nothing in a script. Or who is told of every step and epoch.
 
     Raises:
-        InputError: the config or the data are wrong; nothing was started.
+        InputError: the config or the data are wrong, or make another run of one that goes on; nothing was started.
         RunError: training could not go on; what was written stays.
         Interrupted: Ctrl-C, SIGTERM or SIGUSR1, after the current step was finished and saved.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
     progress = chosen(progress)
+    _check_resume(resume, allow_changes)
+    place = Path(out) if out is not None else None
+    if resume is not None and place is None:
+        place = rundir.newest(settings.name)
+    if resume is None or place is None or not (place / rundir.CONFIG).is_file():
+        begun = _begin(settings, place, progress)
+        if begun is not None:
+            return Run(begun)
+        if resume is None:
+            raise InputError(rundir.taken(Path(place or "")))
+    assert place is not None  # another process made a run of it
+    resuming.go_on(place, progress, settings, allow_changes)
+    return Run(place)
+
+
+def _check_resume(resume: str | None, allow_changes: Sequence[str]) -> None:
+    findings = []
+    if resume not in (None, "auto"):
+        fix = "expected auto; to go on with a certain run: torchwork resume RUN"
+        findings.append(Finding("wrong-value", "error", "--resume", f"got {resume!r}", fix))
+    if allow_changes and resume is None:
+        fix = "add --resume auto, or remove it"
+        findings.append(Finding("contradiction", "error", "--allow-change", "a run that begins has no changes", fix))
+    if findings:
+        raise InputError(findings)
+
+
+def _begin(settings: config.Config, out: Path | None, progress: Progress | None) -> Path | None:
+    """Train in a new directory, or in one where no run has come about yet; None where one has, in the meantime."""
     with devices.using_threads(settings.train.threads or devices.default_threads()):
         parts = assembly.assemble(settings)
         try:
-            directory = rundir.create(Path(out) if out is not None else None, settings.name)
+            directory = rundir.create(out, settings.name)
             with rundir.locked(directory):
+                if (directory / rundir.CONFIG).is_file():
+                    return None
                 beginning.write_beginning(parts, directory)
                 log = RunLog(directory, progress)
                 log.note(f"transform: {' → '.join(parts.data.pipeline.describe()) or 'none'}")
@@ -54,48 +88,36 @@ def train(
                 course.run_through(parts, log, "train")
         finally:
             parts.data.close()
-    return Run(directory)
+    return directory
 
 
-def resume(path: str | Path, *, progress: Progress | bool | None = None) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    allow_changes: Sequence[str] = (),
+    progress: Progress | bool | None = None,
+) -> Run:
     """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
 
-    A run that is already complete is returned as it is.
+    A run that is already complete is returned as it is, unless the changes give it more epochs.
+
+    Args:
+        path: The run directory.
+        overrides: Changes to the run's config, as ``["train.epochs=20"]``, which it keeps from here on.
+        allow_changes: Keys, or sections, that may be changed although they make another run of it:
+            ``["optimizer.lr"]``.
+        progress: As for `train`.
 
     Raises:
-        InputError: no run, its data are no longer what they were, or another process is at work there.
+        InputError: no run, its data are no longer what they were, another process is at work there, or the changes
+            make another run of it and are not allowed.
         RunError, Interrupted: as `train`.
     """
     directory = rundir.existing(path)
-    progress = chosen(progress)
-    if rundir.is_complete(directory):
-        if not (directory / rundir.REPORT).is_file():
-            html.write(directory)
-        if progress is not None:
-            progress.message(f"{directory} is complete: nothing is left to do")
-        return Run(directory)
-    with rundir.locked(directory):
-        _go_on(directory, RunLog(directory, progress))
+    given = config.load(directory / rundir.CONFIG, overrides) if overrides else None
+    resuming.go_on(directory, chosen(progress), given, allow_changes)
     return Run(directory)
-
-
-def _go_on(directory: Path, log: RunLog) -> None:
-    settings = config.load(directory / rundir.CONFIG)
-    with devices.using_threads(settings.train.threads or 1):
-        place = checkpoint.latest(directory / rundir.CHECKPOINTS)
-        parts = assembly.assemble(run_split.as_begun(settings, directory), pretrained=place is None)
-        try:
-            run_split.check_same(parts.data.source, directory, numbered=True)
-            _tell_added(parts, log)
-            if place is not None:
-                for finding in checkpoint.load(place, parts.state):
-                    log.finding(finding)
-            for lost, wrong in checkpoint.damaged(directory / rundir.CHECKPOINTS):
-                log.tell(f"warning: {lost} is damaged and cannot be used: {wrong}")
-            log.tell(f"resumed from {place or 'the beginning'}")
-            course.run_through(parts, log, "resume")
-        finally:
-            parts.data.close()
 
 
 def evaluate(
@@ -124,7 +146,7 @@ def evaluate(
         parts = assembly.assemble(run_split.as_begun(unlogged, run.path), pretrained=False)
         try:
             then = run_split.check_same(parts.data.source, run.path, numbered=bool(parts.data.companions))
-            _tell_added(parts, RunLog(run.path, progress))
+            resuming.tell_added(parts, RunLog(run.path, progress))
             wanted = list(splits) if splits else [name for name in ("val", "test") if name in parts.data.splits]
             missing = [name for name in wanted if name not in parts.data.splits]
             if missing:
@@ -136,9 +158,3 @@ def evaluate(
                 return finishing.evaluate_splits(parts, run.path, wanted, "evaluate", then)
         finally:
             parts.data.close()
-
-
-def _tell_added(parts: Parts, log: RunLog) -> None:
-    for finding in parts.data.shared.findings:
-        if finding.code == "added-samples":
-            log.finding(finding)

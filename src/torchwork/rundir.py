@@ -49,8 +49,13 @@ INSPECTED = "inspected.json"  # samples, maps and activations that were looked a
 LIVE = "live.json"  # where a run stands that is going on, or how it ended before it was complete
 LAST_BATCH = "last-batch.png"  # of those in samples/, while somebody watches
 WORST = "worst.json"  # in samples/ too: those of the last validation with the greatest losses
+CHANGES = "changes.json"  # of the config since the run began
 LOCK = ".lock"  # held by the process that writes to the run
 WATCHED = ".watched"  # touched again and again by whoever watches
+
+_FOLDERS = (CHECKPOINTS, SAMPLES, ARRAYS, PLOTS)
+# what there is before the config makes a run of it
+_BEGINNING = {LOCK, LOG, ENVIRONMENT, DATA, FITTED, SPLIT, SET_ASIDE, FINDINGS, MODEL_SUMMARY, *_FOLDERS}
 
 
 def predictions(split: str) -> str:
@@ -65,26 +70,44 @@ def predictions(split: str) -> str:
 def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
     """Make and return a new run directory: ``out``, or the next free number in ``runs/<name>``.
 
+    One that was cut off before it was a run is taken as it is.
+
     Raises:
         InputError: as `new_folder`.
     """
-    return new_folder(out, name, root, below=(CHECKPOINTS, SAMPLES, ARRAYS, PLOTS))
+    directory = out if out is not None and cut_off(out) else new_folder(out, name, root)
+    with _writing(directory):
+        (directory / LOCK).touch()  # the first, so that what a crash leaves is known by it
+        for folder in _FOLDERS:
+            (directory / folder).mkdir(exist_ok=True)
+    return directory
 
 
-def new_folder(out: Path | None, name: str, root: Path = Path("runs"), below: Sequence[str] = ()) -> Path:
-    """Make and return a folder, ``out`` or the next free number in ``runs/<name>``, with empty folders ``below``.
+def cut_off(directory: Path) -> bool:
+    """Tell whether a directory is what a command left that was killed before there was a run: nothing is lost in it."""
+    names = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+    unfinished = {name for name in names if name.startswith(".") and name.endswith(durable.LEFTOVERS)}
+    return LOCK in names and names - unfinished <= _BEGINNING
+
+
+def newest(name: str, root: Path = Path("runs")) -> Path | None:
+    """Return the run of a name with the greatest number, also one that was cut off before it was a run; or None."""
+    parent = root / name
+    numbered = [path for path in parent.iterdir() if path.name.isdecimal()] if parent.is_dir() else []
+    runs = [path for path in numbered if (path / CONFIG).is_file() or cut_off(path)]
+    return max(runs, key=lambda path: int(path.name), default=None)
+
+
+def new_folder(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
+    """Make and return a folder, ``out`` or the next free number in ``runs/<name>``.
 
     Raises:
         InputError: the place is taken by another run or by files, or cannot be written.
     """
-    try:
+    with _writing(out if out is not None else root / name):
         if out is not None:
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                message = f"{out} is already there and {'not empty' if out.is_dir() else 'no directory'}"
-                fix = "choose another directory"
-                if (out / CONFIG).is_file():
-                    fix += f", or go on with that run: torchwork resume {shlex.quote(str(out))}"
-                raise InputError(Finding("out-taken", "error", "--out", message, fix))
+                raise InputError(taken(out))
             out.mkdir(parents=True, exist_ok=True)
             directory = out
         else:
@@ -92,14 +115,26 @@ def new_folder(out: Path | None, name: str, root: Path = Path("runs"), below: Se
         probe = directory / ".writable"
         probe.touch()
         probe.unlink()
-        for folder in below:
-            (directory / folder).mkdir()
+    return directory
+
+
+def taken(out: Path) -> Finding:
+    """Return the finding that a place is taken."""
+    message = f"{out} is already there and {'not empty' if out.is_dir() else 'no directory'}"
+    fix = "choose another directory"
+    if (out / CONFIG).is_file():
+        fix += f", or go on with that run: torchwork resume {shlex.quote(str(out))}"
+    return Finding("out-taken", "error", "--out", message, fix)
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        place = out if out is not None else root / name
         message = f"cannot write to {place}: {error.strerror or error}"
         fix = "choose a directory that you can write to with --out"
         raise InputError(Finding("out-unwritable", "error", "--out", message, fix)) from error
-    return directory
 
 
 def _next_number(parent: Path) -> Path:
@@ -248,6 +283,12 @@ def read_metrics(directory: Path) -> dict[str, dict[str, Any]]:
     """Return the metrics of each split; none where the run has not come to them. NaN and infinities are texts."""
     path = directory / METRICS
     return read_json(path) if path.is_file() else {}
+
+
+def read_changes(directory: Path) -> list[dict[str, Any]]:
+    """Return the changes of a run's config since it began, the first one first; none where there were none."""
+    path = directory / CHANGES
+    return read_json(path) if path.is_file() else []
 
 
 def read_history(directory: Path) -> list[dict[str, float]]:

@@ -8,9 +8,11 @@ import time
 
 import pytest
 
+import torchwork
 from reliability import runs
 from reliability.amount import parts
 from torchwork import durable, rundir
+from torchwork.types import InputError
 
 
 @pytest.fixture(scope="module")
@@ -89,4 +91,29 @@ def test_two_processes_cannot_write_to_one_run(tmp_path, counted):
     with rundir.locked(out):
         assert runs.finish(runs.CONFIG, out) == runs.FAILED
     assert runs.finish(runs.CONFIG, out) == 0
+    counted("Two processes on one run directory", 1)
+
+
+def _together(out, barrier, results):
+    barrier.wait(60)
+    try:
+        torchwork.train(runs.CONFIG, out=out, resume="auto")
+        results.put("done")
+    except InputError as error:
+        results.put(error.findings[0].code)
+
+
+def test_of_two_commands_at_once_one_trains_and_the_other_waits_for_nothing(tmp_path, counted):
+    """Both read the data; then one of them has the directory, and the other is refused or finds the run complete."""
+    context = runs.context()
+    barrier, results = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_together, args=(tmp_path / "run", barrier, results)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    found = sorted(results.get(timeout=10) for _ in range(2))
+    assert found in (["done", "run-locked"], ["done", "done"])
+    assert rundir.is_complete(tmp_path / "run")
+    assert len(rundir.read_history(tmp_path / "run")) == 4
     counted("Two processes on one run directory", 1)

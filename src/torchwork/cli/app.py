@@ -34,6 +34,10 @@ RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="The directory
 Watch = Annotated[
     bool, typer.Option("--watch", help="Show the run in the browser, at an address that is printed; end it there.")
 ]
+AllowChange = Annotated[
+    list[str] | None,
+    typer.Option("--allow-change", metavar="KEY", help="Go on with another optimizer.lr, say; may be repeated."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line; errors so on standard error.")]
 
@@ -81,6 +85,11 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", metavar="N", help="Train on all N folds, a run each; give mean and spread.")
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="auto", help="Go on with the run in DIR, else the last of runs/<name>."),
+    ] = None,
+    allow_change: AllowChange = None,
     watch: Watch = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -113,7 +122,9 @@ def train(
                 count = settings.data.split.folds
                 progress.message(f"val is fold {fold} of {count}{'' if said else ' (--folds sets how many)'}")
         with watched(progress, watch) as told:
-            trained = run.train(settings, out=out, progress=told or False)
+            trained = run.train(
+                settings, out=out, resume=resume, allow_changes=allow_change or (), progress=told or False
+            )
         tell_results(trained, progress)
 
 
@@ -197,8 +208,15 @@ def inspect(
 
 
 @app.command()
-def resume(run: RunDirectory, watch: Watch = False, quiet: Quiet = False, as_json: Json = False) -> None:
-    """Go on with a run that was stopped."""
+def resume(
+    run: RunDirectory,
+    overrides: Overrides = None,
+    allow_change: AllowChange = None,
+    watch: Watch = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped, or train it for more epochs."""
     from torchwork.cli.progress import showing
 
     with reporting(as_json=as_json), showing(quiet, as_json) as shown:
@@ -212,7 +230,7 @@ def resume(run: RunDirectory, watch: Watch = False, quiet: Quiet = False, as_jso
 
         progress = chosen(shown)
         with watched(progress, watch) as told:
-            done = runs.resume(run, progress=told or False)
+            done = runs.resume(run, overrides=overrides or (), allow_changes=allow_change or (), progress=told or False)
         tell_results(done, progress)
 
 

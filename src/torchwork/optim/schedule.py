@@ -58,6 +58,13 @@ class Schedule:
         if not self._by_step:
             self._step(metric)
 
+    def catch_up(self, updates: int, metrics: Sequence[float | None]) -> None:
+        """Go on from the start to where so many updates lead, and epochs with these metrics, however it came about."""
+        for _ in range(updates):
+            self.after_update()
+        for metric in metrics:
+            self.after_epoch(metric)
+
     def _step(self, metric: float | None) -> None:
         if not self._schedulers:
             return
@@ -136,6 +143,24 @@ def _without_groups(state: Mapping[str, Any]) -> dict[str, Any]:
     if "_schedulers" in kept:
         kept["_schedulers"] = [_without_groups(inner) for inner in kept["_schedulers"]]
     return kept
+
+
+def follows_length(spec: Mapping[str, Any] | None, epochs: int, other: int, steps_per_epoch: int) -> bool:
+    """Tell whether a schedule gives other rates in a run of ``other`` epochs, as its options follow the run's length.
+
+    >>> follows_length({"name": "ExponentialLR", "gamma": 0.9}, 4, 6, 10)
+    False
+    >>> follows_length({"name": "CosineAnnealingLR"}, 4, 6, 10)
+    True
+    """
+    if spec is None:
+        return False
+    plans = [schedulers.plan(spec, length, steps_per_epoch, "schedule") for length in (epochs, other)]
+    return not _same(*plans)
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    return one.options == other.options and all(map(_same, one.inner, other.inner))
 
 
 def build(

@@ -139,19 +139,34 @@ def of_epoch(directory: Path, epoch: int) -> Path | None:
     return None
 
 
-def load(place: Path, state: State) -> list[Finding]:
+def load(place: Path, state: State, *, rates_of: str | None = None) -> list[Finding]:
     """Put a checkpoint into a freshly built state; return what of the optimizer's state could not be matched.
+
+    Args:
+        place: The checkpoint.
+        state: As the config gives it, before the first update.
+        rates_of: Where the config was changed since the run began, the column by which epochs are judged. The options
+            of the optimizer are then the config's own, and its learning rates those that the config has at this place
+            of a run; otherwise all of them are the checkpoint's.
 
     Raises:
         RunError: the checkpoint does not belong to this model.
     """
     content = json.loads(store.read(place / STATE))
+    progress = Progress(**decode(content["progress"]))
     weights.load_weights(state.model, place / MODEL)
     tensors = weights.read(place / OPTIMIZER)
+    schedule, groups = state.schedule, state.optimizer.param_groups
+    if rates_of is not None and schedule is not None and content["schedule"] is not None:
+        schedule.catch_up(content["schedule"]["updates"], [row.get(rates_of) for row in progress.history])
+    own = [{key: value for key, value in group.items() if key != "params"} for group in groups]
     findings = optimizer_state.load(state.optimizer, state.model, tensors, content["optimizer"])
-    if state.schedule is not None and content["schedule"] is not None:
-        state.schedule.load_state_dict(content["schedule"])
-    state.progress = Progress(**decode(content["progress"]))
+    if rates_of is not None:
+        for group, options in zip(groups, own, strict=True):
+            group.update(options)
+    elif schedule is not None and content["schedule"] is not None:
+        schedule.load_state_dict(content["schedule"])
+    state.progress = progress
     return findings
 
 
@@ -176,5 +191,10 @@ def _readable(directory: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _progress(place: Path) -> dict[str, Any]:
+    return asdict(progress_of(place))
+
+
+def progress_of(place: Path) -> Progress:
+    """Return where a run stood at a checkpoint."""
     content = json.loads(store.read(place / STATE))
-    return asdict(Progress(**decode(content["progress"])))
+    return Progress(**decode(content["progress"]))

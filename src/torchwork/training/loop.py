@@ -337,5 +337,13 @@ def _begin_next_epoch(state: State, options: TrainOptions) -> None:
     progress.epoch += 1
     progress.position, progress.loss_sum, progress.loss_weight, progress.sums = 0, 0.0, 0.0, []
     progress.seconds = progress.waited = 0.0
-    out_of_patience = options.patience is not None and progress.epochs_without_gain >= options.patience
-    progress.done = progress.epoch >= options.epochs or out_of_patience
+    progress.done = is_over(progress, options.epochs, options.patience)
+
+
+def is_over(progress: Progress, epochs: int, patience: int | None) -> bool:
+    """Tell whether training is over at the end of an epoch: by the last one, or by patience.
+
+    >>> is_over(Progress(epoch=4), 4, None), is_over(Progress(epoch=4), 6, None)
+    (True, False)
+    """
+    return progress.epoch >= epochs or (patience is not None and progress.epochs_without_gain >= patience)
