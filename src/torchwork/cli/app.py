@@ -216,7 +216,7 @@ def resume(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run that was stopped, or train it for more epochs."""
+    """Go on with a run that was stopped, or for more epochs."""
     from torchwork.cli.progress import showing
 
     with reporting(as_json=as_json), showing(quiet, as_json) as shown:
