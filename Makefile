@@ -2,17 +2,19 @@
 # make test    the default tests; those that need real data use ../shared/data where it exists
 # make reliability  every fault at full length, up to 3 hours on 2 cores; writes docs/reliability.md. Cut off, it goes on
 # make bench-data   reading data beside the usual way and the bare decoder, as ratios; needs the real data
+# make bench   Torchwork beside a bare loop and other libraries, up to three hours; bench-quick: some minutes
 # make check   formatting, lint, types
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 INSTALLED := $(VENV)/.installed
 
 ifneq ($(wildcard ../shared/data),)
 export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-all reliability bench-data check format clean
+.PHONY: demo test test-all reliability bench bench-quick bench-data check format clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -26,6 +28,12 @@ test-all: $(INSTALLED)
 
 reliability: $(INSTALLED)
 	$(BIN)/python tests/reliability/full.py -n auto --dist worksteal
+
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks.suite
+
+bench-quick: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks.suite --quick
 
 bench-data: $(INSTALLED)
 	$(BIN)/python benchmarks/data/run.py
@@ -45,6 +53,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	touch $@
 
+$(BENCH)/.installed: pyproject.toml constraints.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install -c constraints.txt -r benchmarks/requirements.txt -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) $(BENCH) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
