@@ -12,7 +12,7 @@ from torch import nn
 
 from torchwork import catalog
 from torchwork.allocator import keep_freed_memory
-from torchwork.building import DTYPES, build_model, check_model_options
+from torchwork.building import build_model, check_model_options
 from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.data.audit.quick import quick
@@ -26,6 +26,7 @@ from torchwork.optim import check as optimizer_checks
 from torchwork.run_data import Data, augment_steps, open_data
 from torchwork.tasks import contracts, members
 from torchwork.tasks.probe import probe
+from torchwork.training import averaging, precision
 from torchwork.training import device as devices
 from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import TrainOptions
@@ -83,6 +84,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     device = torch.device("cpu")
     with collected.stage():
         device = devices.choose(config.device)
+        precision.check(config.train.precision, device)
     with collected.stage():
         _check_train(config)
     with collected.stage():
@@ -103,6 +105,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         with collected.stage():
             _check_metrics(config, data, task)
         config = _with_threads(config, data)
+        task.criterion.to(device, precision.dtype(config.train.precision))
         with collected.stage():
             state, said = build_state(config, data, task, device, pretrained=pretrained)
     if state is None:  # perhaps for the model's sake, so that nobody has looked at the optimizer
@@ -112,8 +115,12 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert data is not None
     assert task is not None
     assert state is not None
-    task.criterion.to(device, DTYPES[config.train.precision])
-    said = [*data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *said]
+    config, chosen = _with_precision(config, data, task, state.model, device)
+    if config.train.ema is not None:
+        state.averaged = averaging.AveragedWeights(state.model, config.train.ema)
+        steps = -(-len(data.loaders["train"]) // config.train.accumulate)
+        said += averaging.findings(config.train.ema, config.train.epochs * steps)
+    said = [*chosen, *data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *said]
     said += augment.unfit(data.augments, data.source.schema.inputs)
     told = [*getattr(data.source, "findings", ()), *said]
     parts = Parts(config, device, data, task, state, train_options(config, data), told)
@@ -159,6 +166,30 @@ def _with_threads(config: Config, data: Data) -> Config:
     return config.model_copy(update={"train": train})
 
 
+def _with_precision(
+    config: Config, data: Data, task: Any, model: nn.Module, device: torch.device
+) -> tuple[Config, list[Finding]]:
+    """Return the config with the precision that a trial chose, where it leaves that open, and why it was chosen."""
+    if config.train.precision != "auto":
+        return config, []
+    batch = next(iter(data.loaders["train"].batches(0)))
+    chosen, why = precision.choose(model, lambda tried: task.loss(tried, batch), device)
+    precision.compute_in(model, chosen)
+    train = config.train.model_copy(update={"precision": chosen})
+    message = f"auto chose {chosen}: {why}"
+    fix = "config.yaml holds the choice, which resume and reproduce use"
+    return config.model_copy(update={"train": train}), [Finding("precision", "info", "train.precision", message, fix)]
+
+
+def _averaged(config: Config, data: Data, state: State) -> list[Finding]:
+    """Average the weights where the config asks for it; say what there is to say about its decay."""
+    if config.train.ema is None:
+        return []
+    state.averaged = averaging.AveragedWeights(state.model, config.train.ema)
+    steps = -(-len(data.loaders["train"]) // config.train.accumulate)
+    return averaging.findings(config.train.ema, config.train.epochs * steps)
+
+
 def _check_train(config: Config) -> None:
     train, findings = config.train, []
     if train.monitor not in (None, "train_loss") and not str(train.monitor).startswith("val_"):
@@ -189,7 +220,7 @@ def build_state(
     optimizer = optimizers.build(config.optimizer, model, where="optimizer")
     findings = [
         *findings,
-        *optimizer_checks.check(config.optimizer, model),
+        *_optimizer_findings(config, model),
         *start.weight_findings(model, meant=config.init),
     ]
     findings += _pretrained_findings(config, model)
@@ -201,7 +232,16 @@ def build_state(
         message = "ReduceLROnPlateau needs a val split to judge by, and there is none"
         fix = "give data.split.val a share, or take train.monitor: train_loss"
         raise InputError(Finding("no-val", "error", "schedule", message, fix))
-    return State(model, optimizer, rates), findings
+    return State(model, optimizer, rates, scaler=precision.scaler(config.train.precision, device)), findings
+
+
+def _optimizer_findings(config: Config, model: nn.Module) -> list[Finding]:
+    """Return what there is to say about the optimizer; refuse one that cannot work in the run's precision."""
+    found = optimizer_checks.check(config.optimizer, model, scaler=config.train.precision == "fp16")
+    errors = [finding for finding in found if finding.severity == "error"]
+    if errors:
+        raise InputError(errors)
+    return found
 
 
 def _check_saveable(model: nn.Module, name: str) -> None:

@@ -17,6 +17,7 @@ from torchwork.data.transform import Pipeline
 from torchwork.models import MODELS, init
 from torchwork.models import build as models
 from torchwork.tasks import contracts
+from torchwork.training import precision
 from torchwork.types import Finding, InputError, Schema
 
 # what a model is told about the data, where its signature asks for it
@@ -24,7 +25,6 @@ FROM_DATA = (
     *("in_channels", "in_features", "input_shape", "image_size", "num_embeddings"),
     *("num_classes", "out_features"),
 )
-DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
 def pipeline_from(config: Config, facts: Mapping[str, Any]) -> Pipeline:
@@ -46,7 +46,7 @@ def pipeline_of(config: Config, schema: Schema) -> Pipeline:
         message = f"missing: {clean.missing} is for tables, the samples are of the kind {schema.inputs}"
         raise InputError(Finding("misfit", "error", "data.clean.missing", message, "remove it"))
     pipeline = Pipeline(config.data.transform, schema, where="data.transform", first=missing.steps(clean.model_dump()))
-    pipeline.dtype = DTYPES[config.train.precision]
+    pipeline.dtype = precision.dtype(config.train.precision)
     return pipeline
 
 
@@ -99,4 +99,6 @@ def build_model(
     init.initialise(built.model, config.init, config.seed)
     model = built.model.to(device)
     # these leave complex numbers as they are, of which .to(dtype) would drop the imaginary parts
-    return model.double() if config.train.precision == "fp64" else model.float(), built.findings
+    model = model.double() if config.train.precision == "fp64" else model.float()
+    precision.compute_in(model, config.train.precision)
+    return model, built.findings

@@ -37,6 +37,8 @@ def finish(parts: Parts, directory: Path, command: str) -> None:
         epoch = parts.state.progress.best_epoch
         message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
+    elif parts.state.averaged is not None:
+        parts.model.load_state_dict(parts.state.judged.state_dict())
     weights.save_weights(parts.model, directory / rundir.MODEL)
     splits = [name for name in ("val", "test") if name in parts.data.splits]
     evaluate_splits(parts, directory, splits, command, ending=True)

@@ -14,7 +14,7 @@ from torchwork import building, config, rundir
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.training import device as devices
-from torchwork.training import weights
+from torchwork.training import precision, weights
 from torchwork.types import Finding, InputError
 from torchwork.use.predict import predict
 from torchwork.use.samples import open_samples
@@ -71,15 +71,24 @@ class Run:
 
     @cached_property
     def model(self) -> nn.Module:
-        """The model with its best weights, in evaluation mode."""
+        """The model with its best weights, in evaluation mode and in the run's precision where the device has it."""
         file = self.path / rundir.MODEL
         if not file.is_file():
             message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
             fix = f"go on with it: torchwork resume {self.path}"
             raise InputError(Finding("no-model", "error", str(self.path), message, fix))
-        model, _ = building.build_model(self.config, self.data, self.task.num_outputs, self.device, pretrained=False)
+        model, _ = building.build_model(self._here(), self.data, self.task.num_outputs, self.device, pretrained=False)
         weights.load_weights(model, file)
         return model.eval()
+
+    def _here(self) -> config.Config:
+        """Return the config with the precision that this device has: fp32 in place of fp16 on a CPU."""
+        try:
+            precision.check(self.config.train.precision, self.device)
+        except InputError:
+            train = self.config.train.model_copy(update={"precision": "fp32"})
+            return self.config.model_copy(update={"train": train})
+        return self.config
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchwork.building import DTYPES, build_task, pipeline_of
+from torchwork.building import build_task, pipeline_of
 from torchwork.config import Config
 from torchwork.data import outliers, pairs
 from torchwork.data.augment import build as augment
@@ -25,6 +25,7 @@ from torchwork.loaded import load
 from torchwork.run_split import Shared, share_out
 from torchwork.tasks import contracts
 from torchwork.training import device as devices
+from torchwork.training import precision
 from torchwork.types import Batch, Finding, InputError, Source
 
 
@@ -108,7 +109,7 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     if task.criterion.name == "KLDivLoss" and target.kind == "class":
         target = target.as_one_hot()  # the one loss that takes distributions only
     used = np.sort(np.concatenate(list(splits.values())))
-    targets = target.encode(source.targets[used], DTYPES[config.train.precision])
+    targets = target.encode(source.targets[used], precision.dtype(config.train.precision))
     task.check_targets(targets, "data.source")
     if spec.target is not None:
         contracts.check_soft(task, "the teacher", "data.target.run")

@@ -162,7 +162,16 @@ class TrainConfig(_Section):
     """The keys of ``train``."""
 
     epochs: Count = Field(default=10, description="How often the training samples are gone through.")
-    precision: Literal["fp32", "fp64"] = Field(default="fp32", description="The floating-point format of the run.")
+    precision: Literal["fp32", "fp64", "bf16", "fp16", "auto"] = Field(
+        default="fp32",
+        description="The floating-point format: bf16 and fp16 for the forward and backward pass, with weights in fp32; "
+        "auto: bf16 where a short trial before training shows that it is faster, else fp32.",
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="Judge and keep an exponential moving average of the weights with this decay: 0.999; null: the "
+        "weights themselves.",
+    )
     accumulate: Count = Field(default=1, description="Batches to one update; equals one batch of their joint size.")
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="The greatest norm of all gradients together; null: no limit."

@@ -86,7 +86,9 @@ def _lbfgs(
         yield Finding("lbfgs-several", "error", part.where, message, "give all parameters to LBFGS, or choose another")
     if scaler:
         message = "LBFGS cannot work with a gradient scaler: it compares losses and gradients of several evaluations"
-        yield Finding("lbfgs-scaler", "error", part.where, message, "train with precision: fp32, or choose another")
+        yield Finding(
+            "lbfgs-scaler", "error", part.where, message, "train with precision: fp32 or bf16, or choose another"
+        )
     strided = [name for name in part.names if not parameters[name].is_contiguous()]
     if strided:
         message = f"LBFGS cannot take channels-last weights ({listed(strided)})"

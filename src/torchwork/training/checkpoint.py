@@ -23,7 +23,7 @@ from torchwork.training import store, weights
 from torchwork.training.state import Progress, State
 from torchwork.types import Finding
 
-MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+MODEL, AVERAGED, OPTIMIZER, STATE = "model.safetensors", "averaged.safetensors", "optimizer.safetensors", "state.json"
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class Snapshot:
     model: tuple[dict[str, Tensor], dict[str, str]]
     optimizer: tuple[dict[str, Tensor], dict[str, str]]
     content: str
+    averaged: tuple[dict[str, Tensor], dict[str, str]] | None = None
 
     def files(self) -> dict[str, bytes]:
         """Return the files of the checkpoint."""
         return {
             MODEL: weights.to_bytes(*self.model),
+            **({AVERAGED: weights.to_bytes(*self.averaged)} if self.averaged is not None else {}),
             OPTIMIZER: weights.to_bytes(*self.optimizer),
             STATE: self.content.encode(),
         }
@@ -54,6 +56,8 @@ def snapshot(state: State) -> Snapshot:
         "progress": encode(asdict(state.progress), "progress"),
         "optimizer": values,
         "schedule": state.schedule.state_dict() if state.schedule is not None else None,
+        "scaler": encode(state.scaler.state_dict(), "scaler") if state.scaler is not None else None,
+        "averaged_updates": state.averaged.updates if state.averaged is not None else None,
     }
     progress = state.progress
     return Snapshot(
@@ -63,6 +67,7 @@ def snapshot(state: State) -> Snapshot:
         weights.copied(state.model.state_dict()),
         weights.copied(tensors),
         json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        weights.copied(state.averaged.model.state_dict()) if state.averaged is not None else None,
     )
 
 
@@ -166,13 +171,22 @@ def load(place: Path, state: State, *, rates_of: str | None = None) -> list[Find
             group.update(options)
     elif schedule is not None and content["schedule"] is not None:
         schedule.load_state_dict(content["schedule"])
+    if state.scaler is not None and content.get("scaler") is not None:
+        state.scaler.load_state_dict(decode(content["scaler"]))
+    if state.averaged is not None:
+        weights.load_weights(state.averaged.model, _judged(place, content))
+        state.averaged.updates = content.get("averaged_updates") or 0
     state.progress = progress
     return findings
 
 
 def load_best_weights(place: Path, model: nn.Module) -> None:
-    """Put a checkpoint's weights into a model."""
-    weights.load_weights(model, place / MODEL)
+    """Put the weights that a checkpoint was judged by into a model: the averaged ones where it has such."""
+    weights.load_weights(model, _judged(place, json.loads(store.read(place / STATE))))
+
+
+def _judged(place: Path, content: Mapping[str, Any]) -> Path:
+    return place / (MODEL if content.get("averaged_updates") is None else AVERAGED)
 
 
 def _is_an_end(progress: Mapping[str, Any]) -> bool:

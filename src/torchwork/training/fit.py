@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, TensorDataset
 
@@ -17,9 +18,12 @@ from torchwork.losses.criterion import Criterion
 from torchwork.losses.criterion import build as build_loss
 from torchwork.optim import build as optimizers
 from torchwork.optim import schedule as schedules
+from torchwork.optim.several import members as several
 from torchwork.tasks import contracts, members
 from torchwork.tasks.probe import probe
 from torchwork.training import device as devices
+from torchwork.training import precision as formats
+from torchwork.training.averaging import AveragedWeights
 from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import Batches, TrainOptions, run_epochs
 from torchwork.training.state import State
@@ -57,13 +61,16 @@ def fit(
     clip_norm: float | None = None,
     patience: int | None = None,
     monitor: str = "val_loss",
+    precision: Literal["bf16", "fp16"] | None = None,
+    ema: float | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
     watchers: Sequence[Watcher] = (),
 ) -> Fit:
     """Train a module in place, where its parameters are, with the loop that every run uses.
 
     The order of the samples, what the data set draws and what dropout draws are functions of ``seed``; torch's global
-    generators are left as they were. With ``val`` the model ends with the weights of its best epoch.
+    generators are left as they were. With ``val`` the model ends with the weights of its best epoch, with ``ema`` with
+    averaged ones.
 
     Args:
         model: Any module; called with the batch's inputs.
@@ -80,6 +87,8 @@ def fit(
         clip_norm: The greatest norm of all gradients together.
         patience: Stop after so many epochs without gain in ``monitor``; needs ``val``.
         monitor: The entry of an epoch's row that decides which is best.
+        precision: Compute the forward and backward pass under autocast in this format; None: as the module is.
+        ema: Judge and keep an exponential moving average of the weights with this decay, above 0 and below 1.
         on_epoch: Called with each row: epoch, step, lr, train_loss, train metrics (as seen while training), val_loss,
             val metrics, seconds, and of those the seconds waited for data.
         watchers: Called with every step.
@@ -100,16 +109,20 @@ def fit(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     options = TrainOptions(epochs, seed, accumulate, clip_norm, patience, monitor)
     _check_options(options, batch_size, num_workers, has_val=val is not None)
+    _check_precision(precision, ema, device)
     common: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers, "seed": seed, "device": device}
     train_loader = CollatedLoader(train, shuffle=shuffle, drop_last=drop_last, **common)
     val_loader = CollatedLoader(val, where="val", **common) if val is not None else None
     try:
-        task = _task(model, train_loader, loss, train, val)
-        state = _state(model, optimizer, schedule, epochs, -(-len(train_loader) // accumulate))
-        _check_judged(state, task, val_loader, options)
-        batches = train_loader if _targets(train) is not None else _Checked(train_loader, task, "train")
-        judged = val_loader if val_loader is None or _targets(val) is not None else _Checked(val_loader, task, "val")
-        return _run(state, task, batches, judged, options, on_epoch, watchers, device)
+        with formats.computing_in(model, precision or "fp32"):
+            task = _task(model, train_loader, loss, train, val)
+            state = _state(model, optimizer, schedule, epochs, -(-len(train_loader) // accumulate))
+            state.scaler = _scaler(precision, device, state)
+            state.averaged = AveragedWeights(model, ema) if ema is not None else None
+            _check_judged(state, task, val_loader, options)
+            batches = train_loader if _targets(train) is not None else _Checked(train_loader, task, "train")
+            judged = val_loader if _targets(val) is not None else val_loader and _Checked(val_loader, task, "val")
+            return _run(state, task, batches, judged, options, on_epoch, watchers, device)
     finally:
         train_loader.close()
         if val_loader is not None:
@@ -131,6 +144,26 @@ def _check_options(options: TrainOptions, batch_size: int, num_workers: int, *, 
         findings.append(Finding("no-val", "error", "patience", "needs val to judge by", fix))
     if findings:
         raise InputError(findings)
+
+
+def _check_precision(precision: str | None, ema: float | None, device: torch.device) -> None:
+    findings = []
+    if precision is not None and precision not in formats.LOWER:
+        fix = f"expected {' or '.join(formats.LOWER)}; None computes as the module is"
+        findings.append(Finding("no-precision", "error", "precision", f"got {precision!r}", fix))
+    elif precision is not None:
+        formats.check(precision, device, "precision")
+    if ema is not None and not 0 < ema < 1:
+        findings.append(Finding("out-of-range", "error", "ema", f"got {ema}", "expected above 0 and below 1"))
+    if findings:
+        raise InputError(findings)
+
+
+def _scaler(precision: str | None, device: torch.device, state: State) -> GradScaler | None:
+    if precision == "fp16" and any(isinstance(one, torch.optim.LBFGS) for one in several(state.optimizer)):
+        message = "LBFGS cannot work with a gradient scaler: it compares losses and gradients of several evaluations"
+        raise InputError(Finding("lbfgs-scaler", "error", "precision", message, "take bf16, or another optimizer"))
+    return formats.scaler(precision or "fp32", device)
 
 
 def _check_judged(state: State, task: Any, val: CollatedLoader | None, options: TrainOptions) -> None:
@@ -240,10 +273,10 @@ def _run(
 
     def keep(is_best: bool) -> None:
         if is_best:
-            best.update({name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()})
+            best.update({name: tensor.detach().clone() for name, tensor in state.judged.state_dict().items()})
 
     with devices.keeping_generators(device):
         run_epochs(state, task, train, val, options, save=keep, on_epoch=note, watchers=watchers)
-    if best:
-        state.model.load_state_dict(best)
+    if best or state.averaged is not None:
+        state.model.load_state_dict(best or state.judged.state_dict())
     return Fit(history, state.progress.best_epoch)

@@ -12,12 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 
 from torchwork import rng
 from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import StoppedError, evaluate
+from torchwork.training.precision import exhausted, scaled_step
 from torchwork.training.state import Progress, State
 from torchwork.training.tally import TalliedTask, Tally
 from torchwork.types import Batch, RunError, Step, Task, Watcher
@@ -58,7 +60,8 @@ def updates(
     batches are. Random layers (dropout) draw from torch's default generator, seeded for each window by
     (seed, window), so that a run that goes on from here draws the same numbers.
 
-    A window in which no sample counts (all targets ignored) changes nothing and yields a loss of 0.
+    A window in which no sample counts (all targets ignored) changes nothing and yields a loss of 0. Nor does one whose
+    gradients overflow in fp16: the schedule and the averaged weights do not count it, and the scale is lowered.
 
     Args:
         state: The model in training mode with its optimizer; ``state.progress.index`` is counted up.
@@ -78,11 +81,34 @@ def updates(
         seen = _Seen()
         lr = float(optimizer.param_groups[0]["lr"])
         if total > 0:
-            optimizer.step(_closure(state, task, window, total, layer_seed, parameters, clip_norm, seen))  # type: ignore[arg-type]
-            if state.schedule is not None:
-                state.schedule.after_update()
+            closure = _closure(state, task, window, total, layer_seed, parameters, clip_norm, seen)
+            if state.scaler is None:
+                optimizer.step(closure)  # type: ignore[arg-type]
+                _after_update(state)
+            elif scaled_step(state.scaler, optimizer, closure):
+                _after_update(state)
+            else:
+                _count_overflow(state)
         loss = torch.zeros(()) if seen.loss is None else seen.loss
         yield Step(progress.index, loss, total, seen.norm, lr, sum(len(batch.ids) for batch in window))
+
+
+def _after_update(state: State) -> None:
+    if state.schedule is not None:
+        state.schedule.after_update()
+    if state.averaged is not None:
+        state.averaged.update()
+
+
+def _count_overflow(state: State) -> None:
+    """Count an update that was left out as gradients overflowed fp16; the scale is smaller from now on."""
+    state.progress.overflows += 1
+    if state.scaler is not None and exhausted(state.scaler):
+        raise NonFiniteLossError(
+            f"the gradients overflow in fp16 at step {state.progress.index} (epoch {state.progress.epoch + 1}) even "
+            f"with the loss scaled by {state.scaler.get_scale():.3g}: they are NaN or infinite. A smaller learning "
+            "rate, train.clip_norm or train.precision: bf16 may help"
+        )
 
 
 def _clipped(state: State) -> list[Tensor]:
@@ -109,14 +135,16 @@ def _closure(
     clip_norm: float | None,
     seen: _Seen,
 ) -> Callable[[], Tensor]:
-    model, optimizer, progress = state.model, state.optimizer, state.progress
+    model, optimizer, progress, scaler = state.model, state.optimizer, state.progress, state.scaler
     device = window[0].target.device
 
     def closure() -> Tensor:
         # an optimizer may call this more than once (LBFGS): the same masks each time, so that it sees one function
         _seed_random_layers(layer_seed, device)
         optimizer.zero_grad()
-        loss = _backward(task, model, window, total)
+        loss = _backward(task, model, window, total, scaler)
+        if scaler is not None:
+            scaler.unscale_(optimizer)  # type: ignore[arg-type]
         norm = clip_grad_norm(parameters, clip_norm) if clip_norm is not None else None
         if seen.loss is None:
             seen.loss, seen.norm = loss, norm
@@ -127,15 +155,15 @@ def _closure(
     return closure
 
 
-def _backward(task: Task, model: Any, window: list[Batch], total: float) -> Tensor:
+def _backward(task: Task, model: Any, window: list[Batch], total: float, scaler: GradScaler | None) -> Tensor:
     if len(window) == 1:
         mean = task.loss(model, window[0])
-        mean.backward()
+        (mean if scaler is None else scaler.scale(mean)).backward()
         return mean.detach()
     shares = []
     for batch in window:
         share = task.loss(model, batch, total)
-        share.backward()
+        (share if scaler is None else scaler.scale(share)).backward()
         shares.append(share.detach())
     return torch.stack(shares).sum()
 
@@ -321,9 +349,11 @@ def _epoch_row(
     }
     if progress.sums:
         row |= {f"train_{name}": value for name, value in task.tallied(progress.sums).items()}
+    if state.scaler is not None:
+        row["overflows"] = progress.overflows
     if val is not None:
         try:
-            evaluation = evaluate(state.model, task, val, should_stop)
+            evaluation = evaluate(state.judged, task, val, should_stop)
         except StoppedError:
             return None
         row["val_loss"] = evaluation.loss
@@ -336,7 +366,7 @@ def _begin_next_epoch(state: State, options: TrainOptions) -> None:
     progress = state.progress
     progress.epoch += 1
     progress.position, progress.loss_sum, progress.loss_weight, progress.sums = 0, 0.0, 0.0, []
-    progress.seconds = progress.waited = 0.0
+    progress.seconds, progress.waited, progress.overflows = 0.0, 0.0, 0
     progress.done = is_over(progress, options.epochs, options.patience)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from torchwork.optim.several import Optimizers
+from torchwork.training.averaging import AveragedWeights
 
 
 class Schedule(Protocol):
@@ -31,10 +33,10 @@ class Progress:
     ``index`` counts windows consumed (updates, and windows that no sample counted in); ``epoch`` counts epochs
     completed; ``position`` counts the batches consumed of the running epoch. ``loss_sum`` and ``loss_weight`` add up
     the running epoch's training loss, ``sums`` what its training metrics are made of, ``seconds`` its time, and
-    ``waited`` that part of it in which training waited for data. ``monitored`` is the value by which the last whole
-    epoch was judged, ``best`` the best such value so far, reached at ``best_epoch``, and ``epochs_without_gain`` counts
-    from there. ``done`` says that training is over, by its last epoch or by patience. ``history`` holds the row of each
-    epoch completed.
+    ``waited`` that part of it in which training waited for data; ``overflows`` counts those of its updates that were
+    left out as gradients overflowed fp16. ``monitored`` is the value by which the last whole epoch was judged, ``best``
+    the best such value so far, reached at ``best_epoch``, and ``epochs_without_gain`` counts from there. ``done`` says
+    that training is over, by its last epoch or by patience. ``history`` holds the row of each epoch completed.
     """
 
     index: int = 0
@@ -45,6 +47,7 @@ class Progress:
     sums: list[float] = field(default_factory=list)
     seconds: float = 0.0
     waited: float = 0.0
+    overflows: int = 0
     monitored: float | None = None
     best: float | None = None
     best_epoch: int | None = None
@@ -58,6 +61,7 @@ class State:
     """A model on its way, with its optimizer, its schedule and the progress made.
 
     ``settle`` brings the progress up to date where the loop holds sums back; called before the progress is kept.
+    ``scaler`` is there in fp16, ``averaged`` where the weights are averaged.
     """
 
     model: nn.Module
@@ -65,3 +69,10 @@ class State:
     schedule: Schedule | None = None
     progress: Progress = field(default_factory=Progress)
     settle: Callable[[], None] = lambda: None
+    scaler: GradScaler | None = None
+    averaged: AveragedWeights | None = None
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model that is evaluated and kept as the best: with the averaged weights where there are such."""
+        return self.model if self.averaged is None else self.averaged.model
