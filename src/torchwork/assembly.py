@@ -307,20 +307,24 @@ def try_batch(parts: Parts) -> torch.Tensor:
     """
     batch = next(iter(parts.data.loaders["train"].batches(0)))
     inputs = model_inputs(parts, batch)
-    name = parts.config.model["name"]
+    name, low = parts.config.model["name"], ""
     try:
-        found = probe(parts.model, inputs)
+        with precision.computing_as_built(parts.model) as lowered:  # log-probabilities in bf16 add up to 0.99
+            found = probe(parts.model, inputs)
+        output = found.output
+        if lowered:
+            low = f" in {parts.config.train.precision}"
+            output = probe(parts.model, inputs).output
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        message = f"{name} fails on inputs of shape {_shapes(inputs)}: {str(error).splitlines()[0]}"
-        fix = "adapt the model's options or data.transform to each other"
+        message = f"{name} fails{low} on inputs of shape {_shapes(inputs)}: {str(error).splitlines()[0]}"
+        fix = "take train.precision: fp32" if low else "adapt the model's options or data.transform to each other"
         raise InputError(Finding("model-input", "error", "model", message, fix)) from error
-    output = found.output
-    if not isinstance(output, torch.Tensor):
-        message = f"{name} gives a {type(output).__name__}"
+    if not isinstance(found.output, torch.Tensor):
+        message = f"{name} gives a {type(found.output).__name__}"
         raise InputError(Finding("output-type", "error", "model", message, "its forward must return a tensor"))
-    parts.task.check_output(output, batch, found, parts.data.targets)
+    parts.task.check_output(found.output, batch, found, parts.data.targets)
     if not bool(torch.isfinite(output).all()):
-        message = f"{name} gives NaN or infinite outputs before any training"
+        message = f"{name} gives NaN or infinite outputs{low} before any training"
         fix = "look at the inputs (Normalize helps) and at init"
         raise InputError(Finding("output-not-finite", "error", "model", message, fix))
     return output

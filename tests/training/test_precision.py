@@ -270,9 +270,9 @@ def test_a_difference_within_the_noise_is_no_reason_for_bf16():
 
 
 class OnlyFloat32(nn.Module):
-    def __init__(self):
+    def __init__(self, in_features=6):
         super().__init__()
-        self.layer = nn.Linear(6, 3)
+        self.layer = nn.Linear(in_features, 3)
 
     def forward(self, x):
         return torch.zeros(len(x), 3).index_add(0, torch.arange(len(x)), self.layer(x))
@@ -353,3 +353,18 @@ def test_a_function_call_computes_in_bf16_and_gives_the_module_back_as_it_was():
     for wrong in ({"precision": "fp16"}, {"precision": "fp64"}, {"ema": 1.5}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             torchwork.fit(model, data, loss=nn.CrossEntropyLoss(), optimizer="Adam", **wrong)
+
+
+def test_a_model_that_ends_in_log_probabilities_is_judged_by_what_it_is_in_float32(tmp_path):
+    layers = [{"name": "Linear", "out_features": 3}, {"name": "LogSoftmax", "dim": 1}]
+    config = {**CONFIG, "model": {"name": "Sequential", "layers": layers}, "loss": "NLLLoss"}
+    run = torchwork.train(config, out=tmp_path / "run")
+    outputs = torch.from_numpy(np.load(run.path / "arrays" / "outputs-test.npz")["output"])
+    assert (outputs.exp().sum(1) - 1).abs().max() > 1e-4  # in bf16 they are no such thing
+    assert torch.equal(outputs, outputs.bfloat16().float())
+
+
+def test_a_model_that_fails_in_bf16_alone_is_refused_with_the_precision_as_the_reason(tmp_path):
+    config = {**CONFIG, "model": {"name": f"{__name__}:OnlyFloat32"}}
+    with pytest.raises(InputError, match=r"OnlyFloat32 fails in bf16 .* take train.precision: fp32"):
+        torchwork.train(config, out=tmp_path / "run")

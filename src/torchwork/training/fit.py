@@ -114,8 +114,8 @@ def fit(
     train_loader = CollatedLoader(train, shuffle=shuffle, drop_last=drop_last, **common)
     val_loader = CollatedLoader(val, where="val", **common) if val is not None else None
     try:
+        task = _task(model, train_loader, loss, train, val)
         with formats.computing_in(model, precision or "fp32"):
-            task = _task(model, train_loader, loss, train, val)
             state = _state(model, optimizer, schedule, epochs, -(-len(train_loader) // accumulate))
             state.scaler = _scaler(precision, device, state)
             state.averaged = AveragedWeights(model, ema) if ema is not None else None

@@ -83,7 +83,7 @@ def compute_in(model: nn.Module, precision: str) -> None:
     lower = LOWER.get(precision)
     if lower is None:
         return
-    own = model.forward
+    before, own = model.__dict__.get("forward"), model.forward
     inner: Callable[..., Any] = getattr(own, "__func__", lambda self, *args, **kwargs: own(*args, **kwargs))
 
     @functools.wraps(inner)
@@ -93,6 +93,7 @@ def compute_in(model: nn.Module, precision: str) -> None:
             found = inner(self, *args, **kwargs)
         return in_float32(found)
 
+    forward.torchwork_before = before  # type: ignore[attr-defined]
     model.forward = types.MethodType(forward, model)  # a method, so that a copy of the model calls its own
 
 
@@ -104,9 +105,26 @@ def computing_in(model: nn.Module, precision: str) -> Iterator[None]:
     try:
         yield
     finally:
-        model.__dict__.pop("forward", None)
-        if before is not None:
-            model.forward = before
+        _set_forward(model, before)
+
+
+@contextmanager
+def computing_as_built(model: nn.Module) -> Iterator[bool]:
+    """Compute without what `compute_in` did, while inside; tell whether it did anything."""
+    now = model.__dict__.get("forward")
+    lowered = hasattr(now, "torchwork_before")
+    if lowered:
+        _set_forward(model, now.torchwork_before)  # type: ignore[union-attr]
+    try:
+        yield lowered
+    finally:
+        _set_forward(model, now)
+
+
+def _set_forward(model: nn.Module, forward: Any) -> None:
+    model.__dict__.pop("forward", None)
+    if forward is not None:
+        model.forward = forward
 
 
 def in_float32(found: Any) -> Any:
