@@ -93,7 +93,7 @@ def test_every_mistake_is_told_at_once_with_its_place():
         "task": "did you mean 'classification'?",
         "device": "expected auto, cpu, cuda",
         "train.epochs": "got 0; expected a number of at least 1",
-        "train.precision": "got 'fp8'; expected one of 'fp32' or 'fp64'",
+        "train.precision": "got 'fp8'; expected one of 'fp32', 'fp64', 'bf16', 'fp16' or 'auto'",
         "train.clip_norm": "got 0; expected a number above 0",
         "train.accumulate": "got 1.0; expected a whole number",
         "train.patience": "got true; expected a whole number",
