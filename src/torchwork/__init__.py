@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torchwork.loaded import Run, load
     from torchwork.plan import Plan, check
     from torchwork.report.compare import compare
+    from torchwork.reproducing import Reproduction, reproduce
     from torchwork.run import evaluate, resume, train
     from torchwork.training.fit import fit
     from torchwork.types import Batch, Finding, InputError, RunError
@@ -29,6 +30,7 @@ _PLACES = {
     "Folds": "torchwork.folds",
     "InputError": "torchwork.types",
     "Plan": "torchwork.plan",
+    "Reproduction": "torchwork.reproducing",
     "Run": "torchwork.loaded",
     "RunError": "torchwork.types",
     "check": "torchwork.plan",
@@ -36,6 +38,7 @@ _PLACES = {
     "evaluate": "torchwork.run",
     "fit": "torchwork.training.fit",
     "load": "torchwork.loaded",
+    "reproduce": "torchwork.reproducing",
     "resume": "torchwork.run",
     "train": "torchwork.run",
     "train_folds": "torchwork.folds",
@@ -47,6 +50,7 @@ __all__ = [
     "Folds",
     "InputError",
     "Plan",
+    "Reproduction",
     "Run",
     "RunError",
     "check",
@@ -54,6 +58,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load",
+    "reproduce",
     "resume",
     "train",
     "train_folds",

@@ -16,8 +16,8 @@ from torchwork.models import summary
 from torchwork.resolved import written_out
 
 
-def write_beginning(parts: Parts, directory: Path) -> None:
-    """Write what is known of a run before it starts."""
+def write_beginning(parts: Parts, directory: Path, of: Path | None = None) -> None:
+    """Write what is known of a run before it starts; ``of`` is the run that it trains again, whose config it has."""
     rundir.write_json(
         directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
     )
@@ -37,8 +37,17 @@ def write_beginning(parts: Parts, directory: Path) -> None:
     layers = summary.summarise(parts.model, inputs)._asdict()
     rundir.write_json(directory / rundir.MODEL_SUMMARY, {"model": parts.config.model["name"], **layers})
     contact_sheet(inputs, directory / rundir.SAMPLES / "train-batch.png")
+    if of is not None and (of / rundir.SET_ASIDE).is_file():  # its split follows from that run's, which knows them
+        durable.write_file(directory / rundir.SET_ASIDE, (of / rundir.SET_ASIDE).read_bytes())
     # the last, as it makes the directory a run: what it finds there, resume may rely on
-    durable.write_file(directory / rundir.CONFIG, config.dump(written_out(parts)))
+    durable.write_file(directory / rundir.CONFIG, config.dump(written_out(parts)) if of is None else _kept(parts, of))
+
+
+def _kept(parts: Parts, of: Path) -> str:
+    """Return the config that a run has which trains another one again: that one's, but for the loggers."""
+    text = (of / rundir.CONFIG).read_text(encoding="utf-8")
+    kept = config.load(of / rundir.CONFIG)
+    return text if kept.log == parts.config.log else config.dump(kept.model_copy(update={"log": parts.config.log}))
 
 
 def _aside_rows(parts: Parts) -> list[list[Any]]:

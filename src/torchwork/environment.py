@@ -52,7 +52,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[s
     >>> differences({"started": "9:00", "packages": {"torch": "2.13.0"}}, {"packages": {"torch": "2.14.0"}})
     [('packages.torch', '2.13.0', '2.14.0')]
     """
-    one, other = _flat(then), _flat(now)
+    one, other = flat(then), flat(now)
     return [
         (key, one.get(key, "nothing"), other.get(key, "nothing"))
         for key in dict.fromkeys((*one, *other))
@@ -60,11 +60,12 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[s
     ]
 
 
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested content as texts by dotted keys; what is None is left out."""
     found: dict[str, str] = {}
     for key, value in content.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         elif isinstance(value, list):
             found[prefix + key] = ", ".join(map(str, value))
         elif value is not None:

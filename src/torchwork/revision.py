@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,8 @@ def of(directory: Path) -> dict[str, Any] | None:
 
 def _changed(repo: Repo, commit: str) -> list[str] | str:
     """Return the tracked files that are not as in the commit, or why that cannot be known."""
-    from dulwich.index import get_unstaged_changes
-    from dulwich.objects import Commit
+    from dulwich.index import IndexEntry, get_unstaged_changes
+    from dulwich.objects import S_ISGITLINK, Commit
 
     index = repo.open_index()
     if len(index) > _MOST_FILES:
@@ -51,10 +52,19 @@ def _changed(repo: Repo, commit: str) -> list[str] | str:
     head = repo[commit.encode()]
     assert isinstance(head, Commit)
     staged = {name or old for (old, name), _, _ in index.changes_from_tree(repo.object_store, head.tree)}
-    unstaged = set(get_unstaged_changes(index, repo.path))
+    entries = [(name, entry) for name, entry in index.iteritems() if isinstance(entry, IndexEntry)]
+    inner = {name: entry.sha for name, entry in entries if S_ISGITLINK(entry.mode)}
+    unstaged = set(get_unstaged_changes(index, repo.path)) - inner.keys()
     if unstaged and _filtered(repo):
         return "its files pass through filters (line ends, large files) that only git can apply"
-    return sorted(name.decode(errors="backslashreplace") for name in staged | unstaged if name is not None)
+    moved = {name for name, sha in inner.items() if _moved(Path(repo.path) / os.fsdecode(name), sha.decode())}
+    return sorted(os.fsdecode(name) for name in staged | unstaged | moved if name is not None)
+
+
+def _moved(directory: Path, commit: str) -> bool:
+    """Tell whether a repository inside of another one is not as that one has it; one that is not there is."""
+    found = of(directory) if (directory / ".git").exists() else None
+    return found is not None and (found["commit"] != commit or bool(found["dirty"]))
 
 
 def _filtered(repo: Repo) -> bool:

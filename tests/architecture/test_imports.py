@@ -28,6 +28,7 @@ FLOORS = {
         "packing",
         "plan",
         "preview",
+        "reproducing",
         "resolved",
         "resuming",
         "run",

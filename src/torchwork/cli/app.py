@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from torchwork.caches import of_libraries
-from torchwork.cli.reporting import COME_BACK, SIGTERM_EXIT, WRONG_INPUT, reporting
+from torchwork.cli.reporting import COME_BACK, FAILED, SIGTERM_EXIT, WRONG_INPUT, reporting
 
 app = typer.Typer(
     name="torchwork",
@@ -232,6 +232,28 @@ def resume(
         with watched(progress, watch) as told:
             done = runs.resume(run, overrides=overrides or (), allow_changes=allow_change or (), progress=told or False)
         tell_results(done, progress)
+
+
+@app.command()
+def reproduce(
+    run: RunDirectory,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The new run; else RUN-reproduced/<number>.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a run again: bit-equal (exit code 0) or not (1)."""
+    from torchwork.cli.progress import showing
+
+    with reporting(as_json=as_json), showing(quiet, as_json) as shown:
+        from torchwork import rundir
+
+        rundir.existing(run)
+        from torchwork.cli.reproduced import train_again
+
+        if not train_again(run, out, shown):
+            raise typer.Exit(FAILED)
 
 
 @app.command("watch")

@@ -20,6 +20,7 @@ class Events:
     epoch       the row of history.csv, and ``best``: whether it is the best so far
     finding     ``code``, ``severity``, ``where``, ``message``, ``fix``
     message     ``text``
+    reproduced  ``run`` (the old one), ``equal``, ``difference``, ``compared``, and ``environment``, what differs in it
     end         ``run``, ``metrics`` (of each split) and ``report``; always the last, where all went well
     ==========  ====================================================================================================
 

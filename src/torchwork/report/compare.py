@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from torchwork import durable, rundir
-from torchwork.report import doubt, names, seeds, shared, tables
+from torchwork.report import doubt, equality, names, provenance, seeds, shared, tables
 from torchwork.report.facts import Facts, read
 from torchwork.report.figures import number
 from torchwork.report.seeds import Group
@@ -236,6 +236,7 @@ def _pairs(
             pair = Pair(one, other, split)
             try:
                 shared.compared(pair, first, second, order)
+                pair.notes += _one_config(runs[one], runs[other])
             except (OSError, ValueError, KeyError, IndexError) as error:
                 pair.notes.append(f"They cannot be tested: {type(error).__name__}.")
             found.append(pair)
@@ -245,6 +246,18 @@ def _pairs(
     for pair in found:
         pair.sentence = shared.sentence(pair, len(tested) > 1)
     return found
+
+
+def _one_config(first: Facts, second: Facts) -> list[str]:
+    """Return whether two runs of one config and one seed are equal, as they should be on one machine."""
+    configs = [{**_resolved(facts), "name": "", "log": ""} for facts in (first, second)]
+    if configs[0] != configs[1]:
+        return []
+    found = equality.compare(first.directory, second.directory, checkpoints=False).difference
+    if found is None:
+        return ["They have one config and one seed, and are equal bit for bit."]
+    said = f"{found.where} is {found.first} and {found.second}"
+    return [f"They have one config and one seed, and differ; first, {said}."]
 
 
 def _rows_of(pair: Pair) -> list[tuple[str, str, str, str]]:
@@ -261,17 +274,17 @@ def _rows_of(pair: Pair) -> list[tuple[str, str, str, str]]:
 def _resolved(facts: Facts) -> Mapping[str, Any]:
     """Return a run's config, with what its data were: the same words may name other data by now."""
     sizes = {"num_samples": facts.data.get("num_samples"), "source_samples": facts.data.get("source_samples")}
-    return {**facts.config, "data facts": sizes}
+    return {**facts.config, "data facts": sizes, "changes": provenance.harmful(facts)}
 
 
 def _differs(runs: Mapping[str, Facts]) -> dict[str, list[tuple[str, list[str]]]]:
     """Return what differs in config, data and environment: the keys, and each run's value or a dash."""
     parts = {
-        "config": [_flat(facts.config) for facts in runs.values()],
+        "config": [_flat(facts.config) | _changed(facts) for facts in runs.values()],
         "data": [
             _flat({key: facts.data[key] for key in _FACTS if key in facts.data}, _plain) for facts in runs.values()
         ],
-        "environment": [_flat(facts.environment, _plain) for facts in runs.values()],
+        "environment": [_flat(_environment(facts), _plain) for facts in runs.values()],
     }
     found = {}
     for part, each in parts.items():
@@ -279,6 +292,18 @@ def _differs(runs: Mapping[str, Facts]) -> dict[str, list[tuple[str, list[str]]]
         rows = [(key, [flat.get(key, "–") for flat in each]) for key in keys]
         found[part] = [(key, values) for key, values in rows if len(set(values)) > 1]
     return found
+
+
+def _changed(facts: Facts) -> dict[str, str]:
+    said = provenance.changes(facts)
+    return {"changed on the way": " ".join(said)} if said else {}
+
+
+def _environment(facts: Facts) -> dict[str, Any]:
+    """Return where a run was made; and, where it went on elsewhere, what was otherwise there."""
+    began = {key: value for key, value in facts.environment.items() if key != provenance.RESUMED}
+    rows = dict(provenance.environment_rows(facts))
+    return began | {name: value for name, value in rows.items() if " after step " in name}
 
 
 def _yaml(value: Any) -> str:

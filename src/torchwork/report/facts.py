@@ -62,6 +62,7 @@ class Facts:
     layers: list[dict[str, str]] = field(default_factory=list)  # the rows of layers.csv
     run_findings: list[Finding] = field(default_factory=list)  # what the checks found when the run began
     inspected: Mapping[str, Any] = field(default_factory=dict)  # what was looked at after training
+    changes: list[Mapping[str, Any]] = field(default_factory=list)  # of the config since the run began
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -144,6 +145,7 @@ def read(directory: Path) -> Facts:
         layers=where_there(rundir.LAYERS, "the gradients and updates by layer", _dicts, []),
         run_findings=where_there(rundir.FINDINGS, "what the checks found", _findings, []),
         inspected=where_there(rundir.INSPECTED, "what was looked at after training", _json_mapping, {}),
+        changes=where_there(rundir.CHANGES, "what was changed in the config", _mappings, []),
         findings=findings,
     )
     disagreeing = agreement.findings(directory, data, facts.metrics, facts.times)
@@ -185,6 +187,13 @@ def _findings(path: Path) -> list[Finding]:
     known = [item for item in content if isinstance(item, Mapping) and item.get("severity") in SEVERITIES]
     names = ("code", "severity", "where", "message", "fix")
     return [Finding(*(str(item.get(name, "")) for name in names)) for item in known]  # type: ignore[arg-type]
+
+
+def _mappings(path: Path) -> list[Mapping[str, Any]]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, list):
+        raise ValueError("it holds no list")
+    return [item for item in content if isinstance(item, Mapping)]
 
 
 def _yaml_mapping(path: Path) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torchwork import rundir
-from torchwork.report import cost, data_facts, doubt, layer_table, meanings, summary, tables
+from torchwork.report import cost, data_facts, doubt, layer_table, meanings, provenance, summary, tables
 from torchwork.report.facts import SEVERITIES, Facts
 
 if TYPE_CHECKING:
@@ -130,14 +130,15 @@ def costs(facts: Facts, drawn: Drawn) -> Content:
 
 def environment(facts: Facts, drawn: Drawn) -> Content:
     """Return where and with what the run was made."""
-    rows = [(name.removeprefix("packages."), value) for name, value in tables.flat(facts.environment)]
-    return {"rows": rows[: tables.MOST_ROWS]}
+    return {"rows": provenance.environment_rows(facts)[: tables.MOST_ROWS]}
 
 
 def config(facts: Facts, drawn: Drawn) -> Content:
     """Return the config's text."""
     text = facts.config_text
-    return {"text": text[:_CONFIG_CHARACTERS], "left_out": max(0, len(text) - _CONFIG_CHARACTERS)} if text else None
+    left_out = max(0, len(text) - _CONFIG_CHARACTERS)
+    told = provenance.changes(facts)[: tables.MOST_ROWS]
+    return {"text": text[:_CONFIG_CHARACTERS], "left_out": left_out, "changes": told} if text else None
 
 
 def commands(facts: Facts, drawn: Drawn) -> Content:
@@ -149,8 +150,10 @@ def commands(facts: Facts, drawn: Drawn) -> Content:
     same = f"On one machine, with {threads} compute threads as here, the weights come out the same bit for bit."
     listed = [] if facts.finished else [("Go on with this run, to the result of one that never stopped", _resume(run))]
     again = f"torchwork train {shlex.quote(str(facts.directory / rundir.CONFIG))}"
+    if facts.finished and not provenance.harmful(facts):
+        listed.append(("Train it again, and see whether the same comes out", f"torchwork reproduce {run}"))
     listed += [
-        ("Train again from the same config", again),
+        ("Train anew from the same config", again),
         ("Predict", f"torchwork predict {run} {file}"),
         ("Evaluate again", f"torchwork evaluate {run}"),
         ("Write this page anew", f"torchwork report {run}"),

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from torchwork import durable
 from torchwork.types import RunError
+
+_NOT_IN_NUMPY = {torch.bfloat16: torch.uint16, torch.float8_e4m3fn: torch.uint8, torch.float8_e5m2: torch.uint8}
 
 
 def copied(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -55,6 +59,18 @@ def read(path: Path) -> dict[str, Tensor]:
         return tensors | {name: tensors[kept] for name, kept in aliases.items()}
     except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Return a tensor as an array of the same bits; numpy has no bfloat16, of which the whole numbers are given.
+
+    >>> import torch
+    >>> as_array(torch.tensor([1.0], dtype=torch.bfloat16))
+    array([16256], dtype=uint16)
+    """
+    known = tensor.dtype not in _NOT_IN_NUMPY
+    found: np.ndarray = (tensor if known else tensor.view(_NOT_IN_NUMPY[tensor.dtype])).numpy()
+    return found
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
