@@ -10,7 +10,7 @@ import yaml
 
 from torchwork import rundir
 from torchwork.metrics import final, intervals, paired
-from torchwork.report import compare, seeds, shared
+from torchwork.report import compare, facts, html, seeds, shared
 from torchwork.report.plots.compared import curves_of_runs
 from torchwork.types import InputError
 
@@ -171,6 +171,53 @@ def test_what_differs_is_shown_and_nothing_else(tmp_path):
     assert found.differs["config"] == [("optimizer.lr", ["0.1", "0.2"])]
     assert found.differs["data"] == [("num_samples.test", ["200", "150"])]
     assert found.differs["environment"] == []
+
+
+def changed(run, harmless, key="optimizer.lr"):
+    entry = {"step": 7, "epoch": 1, "changes": [{"key": key, "old": "<b>1", "new": "2"}], "harmless": harmless}
+    rundir.write_json(run / rundir.CHANGES, [entry])
+
+
+def test_a_run_whose_config_was_changed_on_its_way_is_told_and_counts_as_no_other_seed(tmp_path):
+    runs = [made(tmp_path / name / "1", seed=seed) for name, seed in (("a", 0), ("b", 1), ("c", 2))]
+    changed(runs[1], harmless=True, key="train.epochs")
+    changed(runs[2], harmless=False)
+    found = compare.compare(runs)
+    assert dict(found.differs["config"])["changed on the way"] == [
+        *("–", "After step 7: train.epochs <b>1 → 2.", "After step 7: optimizer.lr <b>1 → 2."),
+    ]
+    assert [group.runs for group in found.groups] == [["a/1", "b/1"], ["c/1"]]
+    assert "&lt;b&gt;1 → 2" in compare.page(found)
+
+
+def test_the_environment_says_what_was_otherwise_where_a_run_was_resumed(tmp_path, capsys):
+    from torchwork.cli.comparing import compare_runs
+
+    runs = [made(tmp_path / name / "1") for name in "ab"]
+    environment = rundir.read_json(runs[1] / rundir.ENVIRONMENT)
+    sessions = [{"step": 3, "started": "later"}, {"step": 9, "differs": {"packages.torch": ["2.13.0", "2.14.0"]}}]
+    git = {"commit": "abc", "dirty": True, "changed": ["<i>.py"]}
+    rundir.write_json(runs[1] / rundir.ENVIRONMENT, {**environment, "git": git, "resumed": sessions, "started": "now"})
+    differs = dict(compare.compare(runs).differs["environment"])
+    assert differs["torch after step 9"] == ["–", "2.14.0 (it was 2.13.0)"]
+    assert differs["git.commit"] == ["–", "abc"]
+    assert not any("resumed" in key for key in differs)
+    compare_runs(runs, tmp_path / "page.html", False)
+    said = capsys.readouterr().out
+    assert "what differs in the environment" in said
+    assert "started" not in said
+    page = html.render(facts.read(runs[1]), {})
+    assert "changed since: &lt;i&gt;.py" in page
+    assert "3, 9" in page
+
+
+@pytest.mark.parametrize("text", ["[1]", '[{"changes": 3}]', '[{"changes": [1], "harmless": 2}]', "{}", "nonsense"])
+def test_a_record_of_changes_that_is_none_stops_no_page(tmp_path, text):
+    run, other = made(tmp_path / "a" / "1"), made(tmp_path / "b" / "1")
+    (run / rundir.CHANGES).write_text(text)
+    rundir.write_json(run / rundir.ENVIRONMENT, {"git": 3, "resumed": {"step": 1}})
+    assert "a/1" in compare.page(compare.compare([run, other]))
+    assert "Config" in html.render(facts.read(run), {})
 
 
 def test_what_differs_in_the_data_is_told_without_quotes_and_brackets(tmp_path):

@@ -10,6 +10,8 @@ from typing import Any
 
 from torchwork.cli import layout
 
+_WIDTH = 40  # characters of a value
+_OF_THE_MOMENT = ("started", "command")  # differ between any two runs; the page shows them
 _MOST = 10  # metrics on the terminal; the page has all
 
 
@@ -33,11 +35,11 @@ def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
             for metric, values in found.metrics[:_MOST]
         ]
         layout.table(["", *labels], rows, right=labels)
-    if found.differs["config"]:
-        layout.title("what differs in the config")
-        layout.table(
-            ["", *labels], [[key, *(value[:40] for value in values)] for key, values in found.differs["config"]]
-        )
+    for part, differing in found.differs.items():
+        shown = [[key, *(value[:_WIDTH] for value in values)] for key, values in differing if key not in _OF_THE_MOMENT]
+        if shown:
+            layout.title(f"what differs in the {part}")
+            layout.table(["", *labels], shown)
     said = []
     for pair in found.pairs:
         whose = f"{pair.first} and {pair.second}: " if len(found.pairs) > 1 else ""
