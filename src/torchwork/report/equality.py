@@ -54,7 +54,8 @@ def compare(first: Path, second: Path, *, checkpoints: bool = True) -> Equality:
 def _stages(first: Path, second: Path, checkpoints: bool) -> Iterator[tuple[str, list[Difference]]]:
     """Yield what is compared, and the first difference in each file of it."""
     yield "split", _in_rows(*_rows(first, second, rundir.SPLIT), "sample {id}: {column}", "samples")
-    one, other = _histories(first, second)
+    told = (rundir.read_history(first), rundir.read_history(second))
+    one, other = _histories(first, second) if checkpoints else told
     steps = one[-1]["step"] if one else 0
     differences = _in_rows(one, other, "epoch {epoch}, step {step}: {column}", "epochs")
     layers = _rows(first, second, rundir.LAYERS)
@@ -62,10 +63,10 @@ def _stages(first: Path, second: Path, checkpoints: bool) -> Iterator[tuple[str,
     yield f"history of {len(one)} epochs and {steps} steps", differences
     if checkpoints:
         for name in sorted(_checkpoints(first) & _checkpoints(second)):
-            for part in ("model", "optimizer"):
-                file = f"{rundir.CHECKPOINTS}/{name}/{part}.safetensors"
-                told = f"{part} after step {int(name.partition('-')[0])}"
-                yield told, _tensors(first / file, second / file, f"{told}: ")
+            places = [path / rundir.CHECKPOINTS / name for path in (first, second)]
+            for file in sorted({path.name for place in places for path in place.glob("*.safetensors")}):
+                told = f"{file.partition('.')[0]} after step {int(name.partition('-')[0])}"
+                yield told, _tensors(places[0] / file, places[1] / file, f"{told}: ")
     yield "final weights", _tensors(first / rundir.MODEL, second / rundir.MODEL, "final weights: ")
     for split in ("train", "val", "test"):
         name = rundir.predictions(split)
