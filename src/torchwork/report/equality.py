@@ -54,8 +54,7 @@ def compare(first: Path, second: Path, *, checkpoints: bool = True) -> Equality:
 def _stages(first: Path, second: Path, checkpoints: bool) -> Iterator[tuple[str, list[Difference]]]:
     """Yield what is compared, and the first difference in each file of it."""
     yield "split", _in_rows(*_rows(first, second, rundir.SPLIT), "sample {id}: {column}", "samples")
-    told = (rundir.read_history(first), rundir.read_history(second))
-    one, other = _histories(first, second) if checkpoints else told
+    one, other = _histories(first, second, checkpoints)
     steps = one[-1]["step"] if one else 0
     differences = _in_rows(one, other, "epoch {epoch}, step {step}: {column}", "epochs")
     layers = _rows(first, second, rundir.LAYERS)
@@ -84,11 +83,11 @@ def _checkpoints(directory: Path) -> set[str]:
     return {place.name for place in store.places(directory / rundir.CHECKPOINTS) if store.fault(place) is None}
 
 
-def _histories(first: Path, second: Path) -> tuple[_Rows, _Rows]:
-    """Return the rows of the histories, with all their bits where the last checkpoints are there, which have them."""
+def _histories(first: Path, second: Path, checkpoints: bool) -> tuple[_Rows, _Rows]:
+    """Return the rows of the histories, with all their bits where they are read from the last checkpoints."""
     from torchwork.training import checkpoint
 
-    last = [checkpoint.latest(path / rundir.CHECKPOINTS) for path in (first, second)]
+    last = [checkpoint.latest(path / rundir.CHECKPOINTS) if checkpoints else None for path in (first, second)]
     if last[0] is None or last[1] is None:
         return rundir.read_history(first), rundir.read_history(second)
     return checkpoint.progress_of(last[0]).history, checkpoint.progress_of(last[1]).history
