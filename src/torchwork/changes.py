@@ -22,7 +22,9 @@ _DECIDED = (
     *("model.weights", "train.monitor"),
 )
 # They decide which samples are in which batch of an epoch, so that none of them changes in the middle of one.
-_ORDERING = (*("seed", "data.batch_size", "data.shuffle", "data.drop_last", "data.pairs", "train.accumulate"),)
+_ORDERING = (
+    *("seed", "data.batch_size", "data.shuffle", "data.drop_last", "data.sampling", "data.pairs", "train.accumulate"),
+)
 # What a config may leave open, and how; the run has decided it, and goes on with these whatever the machine.
 CHOICES: dict[str, Any] = {"device": "auto", "train.threads": None, "train.precision": "auto"}
 OPEN: dict[str, Any] = {**CHOICES, **dict.fromkeys(("task", "loss", "data.split.by", "train.monitor"))}

@@ -11,12 +11,13 @@ import torch
 
 from torchwork.building import build_task, pipeline_of
 from torchwork.config import Config
-from torchwork.data import outliers, pairs
+from torchwork.data import outliers, pairs, sampling
 from torchwork.data.augment import build as augment
 from torchwork.data.clean import Cleaned, clean
 from torchwork.data.loader import Loader, check_batch_size
 from torchwork.data.packed import default_cache
 from torchwork.data.pairs import Companions
+from torchwork.data.sampling import Sampling
 from torchwork.data.soft import SoftTarget, distilled
 from torchwork.data.source import open_source
 from torchwork.data.target import Target
@@ -24,6 +25,8 @@ from torchwork.data.transform import Pipeline
 from torchwork.loaded import load
 from torchwork.run_split import Shared, share_out
 from torchwork.tasks import contracts
+from torchwork.tasks.binary import Binary
+from torchwork.tasks.classification import Classification, hard
 from torchwork.training import device as devices
 from torchwork.training import precision
 from torchwork.types import Batch, Finding, InputError, Source
@@ -44,6 +47,7 @@ class Data:
     shared: Shared
     companions: dict[str, Companions]
     targets: torch.Tensor  # of all samples of the splits, as the task gets them
+    findings: list[Finding]  # what there is to say about how they are drawn
 
     def close(self) -> None:
         """End the loaders' worker processes."""
@@ -120,10 +124,11 @@ def open_data(config: Config, device: torch.device) -> tuple[Data, Any]:
     pipeline.sized_later = any(augment.sizes for augment in augments)
     pipeline.fit(source, splits["train"])
     drawn = _companions(config, task, source, splits, target)
-    loaders = _loaders(config, source, splits, pipeline, target, augments, drawn, device)
+    drawing, said = _sampling(config, source, splits["train"], task, targets[np.searchsorted(used, splits["train"])])
+    loaders = _loaders(config, source, splits, pipeline, target, augments, drawn, drawing, device)
     shape = shape_of(next(iter(loaders["train"].batches(0))), together=bool(drawn))
     _check_evaluated_shape(pipeline, source, splits["train"], shape, augments)
-    return Data(source, splits, target, pipeline, augments, loaders, shape, cleaned, shared, drawn, targets), task
+    return Data(source, splits, target, pipeline, augments, loaders, shape, cleaned, shared, drawn, targets, said), task
 
 
 def _loaders(
@@ -134,6 +139,7 @@ def _loaders(
     target: Target | SoftTarget,
     augments: list[Any],
     drawn: dict[str, Companions],
+    drawing: Sampling | None,
     device: torch.device,
 ) -> dict[str, Loader]:
     spec = config.data
@@ -151,10 +157,28 @@ def _loaders(
             seed=config.seed,
             device=device,
             companions=drawn.get(name),
+            sampling=drawing if name == "train" else None,
             late=name == "test",  # nothing of it is read before the end
         )
         for name, ids in splits.items()
     }
+
+
+def _sampling(
+    config: Config, source: Source, ids: np.ndarray, task: Any, targets: torch.Tensor
+) -> tuple[Sampling | None, list[Finding]]:
+    """Return how the training samples are drawn, where the config says how, and what that comes to."""
+    how = config.data.sampling
+    if how is None:
+        return None, []
+    if task.companions:
+        message = f"{task.criterion.name} takes pairs or triplets, which are drawn by their own rule"
+        raise InputError(Finding("no-sampling", "error", sampling.WHERE, message, "remove it"))
+    if isinstance(task, Classification | Binary):
+        targets = hard(targets)
+    places = targets.numpy() if targets.ndim == 1 and not targets.is_floating_point() else None
+    drawing = sampling.build(how, source, ids, places)
+    return drawing, [sampling.told(how, drawing, places, getattr(task, "classes", ()))]
 
 
 def _mixable(augments: list[Any], target: Any, task: Any) -> Any:

@@ -155,6 +155,11 @@ class DataConfig(_Section):
         "null: at most a fifth of the free disk.",
     )
     shuffle: bool = Field(default=True, description="A new order of the training samples in each epoch.")
+    sampling: str | None = Field(
+        default=None,
+        description="Which training samples an epoch draws, with replacement, as many as there are: balanced: of every "
+        "class as many; or the column of weights; null: each sample once.",
+    )
     drop_last: bool = Field(default=False, description="Leave out the last batch of training where it is not full.")
 
 

@@ -23,7 +23,7 @@ def groups(source: Source, spec: Mapping[str, Any], ids: np.ndarray, where: str)
         InputError: no such column, an empty cell, a pattern without a group, names that it does not match.
     """
     if spec.get("group") is not None:
-        found = _as_texts(_column(source, spec["group"], ids, f"{where}.group"))
+        found = _as_texts(column(source, spec["group"], ids, f"{where}.group"))
         _refuse_empty(source, ids, [text is None for text in found], spec["group"], f"{where}.group")
         return np.array(found, object)
     if spec.get("pattern") is not None:
@@ -39,9 +39,9 @@ def times(source: Source, name: str, ids: np.ndarray, where: str) -> np.ndarray:
     """
     import pandas as pd  # which only this rule needs
 
-    column = _column(source, name, ids, where)
-    is_date = column.dtype.kind == "M"
-    values = pd.Series(column) if is_date else pd.Series(column.tolist(), dtype=object)
+    cells = column(source, name, ids, where)
+    is_date = cells.dtype.kind == "M"
+    values = pd.Series(cells) if is_date else pd.Series(cells.tolist(), dtype=object)
     _refuse_empty(source, ids, (values.isna() | (values.astype(str) == "")).tolist(), name, where)
     if not is_date:
         numbers = pd.to_numeric(values, errors="coerce")
@@ -85,7 +85,15 @@ def _codes(keys: Sequence[str] | np.ndarray) -> np.ndarray:
     return np.array([known.setdefault(key, place) if key else place for place, key in enumerate(keys)], np.int64)
 
 
-def _column(source: Source, name: str, ids: np.ndarray, where: str) -> np.ndarray:
+_BY_NAME = "take the group from the samples' names with pattern, or describe the samples in a CSV file"
+
+
+def column(source: Source, name: str, ids: np.ndarray, where: str, fix: str = _BY_NAME) -> np.ndarray:
+    """Return a column of ``source.annotations``, [n].
+
+    Raises:
+        InputError: there is none of that name; ``fix`` is what to do where there are no columns at all.
+    """
     there = source.annotations
     if name in there:
         return np.asarray(there[name])[ids]
@@ -98,7 +106,6 @@ def _column(source: Source, name: str, ids: np.ndarray, where: str) -> np.ndarra
         fix = catalog.suggestion(name, list(there)) or f"there are {named(sorted(there))}"
     else:
         message = f"the data have no columns to take {name!r} from"
-        fix = "take the group from the samples' names with pattern, or describe the samples in a CSV file"
     raise InputError(Finding("missing-column", "error", where, message, fix))
 
 

@@ -121,7 +121,9 @@ class DatasetSource:
         runs = [every[start : start + _AT_A_TIME] for start in range(0, len(self), _AT_A_TIME)]
         return np.concatenate([self._targets_of(self.items(run, epoch=0)) for run in runs])
 
-    def read(self, indices: np.ndarray, *, epoch: int, size: tuple[int, int] | None = None) -> tuple[Any, np.ndarray]:
+    def read(
+        self, indices: np.ndarray, *, epoch: int | np.ndarray, size: tuple[int, int] | None = None
+    ) -> tuple[Any, np.ndarray]:
         items = self.items(indices, epoch)
         targets = self._targets_of(items)
         if self._image:
@@ -135,7 +137,7 @@ class DatasetSource:
             fix = "make the data set give inputs of one shape"
             raise InputError(Finding("unequal-sizes", "error", "data.source", message, fix)) from error
 
-    def items(self, indices: np.ndarray, epoch: int) -> list[Any]:
+    def items(self, indices: np.ndarray, epoch: int | np.ndarray) -> list[Any]:
         """Return the data set's own items, each drawn from the generators seeded for it."""
         seeds = (rng.keys(self.seed, "dataset", epoch, np.asarray(indices)) >> np.uint64(32)).tolist()
         wanted = np.asarray(indices).tolist()

@@ -19,6 +19,7 @@ from torchwork.data.pairs import Companions
 from torchwork.data.prefetch import SideStream, ahead
 from torchwork.data.reading import Reading, reading
 from torchwork.data.resident import SHARE, free_memory
+from torchwork.data.sampling import Sampling, turns
 from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
@@ -52,6 +53,8 @@ class Loader:
             (None: see ``resident.SHARE``). A user's data set is always read anew, as it may draw in each epoch.
         companions: Who goes with whom. A batch then has B rows of m samples: inputs [B, m, ...], the targets of the
             members [B, m, ...] (or float [B] of 1 and -1, where a user's file gives those) and the anchors' ids [B].
+        sampling: Which samples an epoch draws, and how often; None: each once. Each time that a sample is drawn it is
+            augmented in another way.
         late: Read nothing before the first batch is asked for.
 
     Raises:
@@ -83,6 +86,7 @@ class Loader:
         device: torch.device | str = "cpu",
         resident: bool | None = None,
         companions: Companions | None = None,
+        sampling: Sampling | None = None,
         late: bool = False,
     ) -> None:
         if isinstance(source, DatasetSource):
@@ -94,7 +98,7 @@ class Loader:
         self._augments = tuple(augment for augment in augments if not augment.sizes and not augment.mixes)
         self._sizing = next((augment for augment in augments if augment.sizes), None)
         self._shuffle, self._drop_last, self._seed = shuffle, drop_last, seed
-        self._companions = companions
+        self._companions, self._sampling = companions, sampling
         self._count = len(self.indices) if companions is None else len(companions)
         self._mixing = next((Mixing(augment, self._count, seed) for augment in augments if augment.mixes), None)
         if drop_last:
@@ -167,23 +171,27 @@ class Loader:
         members = rows[:, None] if self._companions is None else self._companions.members(epoch, rows)
         places, each = members.reshape(-1), members.shape[1]
         ids = self.indices[places]
+        when = turns(epoch, places) if self._sampling is not None else np.full(len(places), epoch)
+        times = when
         size, stop = self.batch_size * each, self.num_samples * each
         cuts = [slice(at, min(at + size, stop)) for at in range(start * size, stop, size)]
         parts = cuts
         if self._mixing is not None and cuts:  # the partners are read behind the samples, and augmented like them
-            partners = self._mixing.partners(epoch, ids)
+            partners = self._mixing.partners(when, ids)
+            partners = partners if self._sampling is None else rows[partners]
             places = np.concatenate([drawn[cut] for cut in cuts for drawn in (places, partners)])
+            times = np.concatenate([drawn[cut] for cut in cuts for drawn in (when, np.full_like(when, epoch))])
             parts = [slice(2 * (cut.start - cuts[0].start), 2 * (cut.stop - cuts[0].start)) for cut in cuts]
         wanted = self.indices[places]
-        keys = [augment.keys(self._seed, epoch, wanted) for augment in self._augments]
-        raw = self._read_anew(epoch, wanted, parts) if self._kept is None else self._pick(places, parts)
+        keys = [augment.keys(self._seed, times, wanted) for augment in self._augments]
+        raw = self._read_anew(times, wanted, parts) if self._kept is None else self._pick(places, parts)
         with deaths_told():
             for cut, part in zip(cuts, parts, strict=True):
                 read = list(next(raw))
                 target = read.pop()  # and the inputs below: what was read is gone as soon as it is floats
                 inputs = read.pop() if self._finished else self._ready(read.pop(), [drawn[part] for drawn in keys])
                 if self._mixing is not None:
-                    inputs, target = self._mixing(inputs, target, epoch, ids[cut])
+                    inputs, target = self._mixing(inputs, target, when[cut], ids[cut])
                 batch = Batch(inputs, target, ids[cut])
                 del inputs, target
                 yield batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
@@ -195,7 +203,8 @@ class Loader:
 
     def _rows(self, epoch: int) -> np.ndarray:
         """Return the order of the epoch: places in the split, or rows of the companions."""
-        return rng.permutation(self._count, self._seed, "order", epoch) if self._shuffle else np.arange(self._count)
+        order = rng.permutation(self._count, self._seed, "order", epoch) if self._shuffle else np.arange(self._count)
+        return order if self._sampling is None else self._sampling.places(self._seed, epoch)[order]
 
     def _rowed(self, batch: Batch, rows: np.ndarray) -> Batch:
         """Lay the members of each pair or triplet, which stand one after the other, side by side."""
@@ -239,9 +248,9 @@ class Loader:
             inputs = self._kept.index_select(0, rows_of_kept[part])
             yield inputs, self._targets.index_select(0, rows_of_targets[part])
 
-    def _read_anew(self, epoch: int, ids: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
+    def _read_anew(self, times: np.ndarray, ids: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:
         assert self._reading is not None
-        keys = [(epoch, ids[part]) for part in parts]
+        keys = [(times[part], ids[part]) for part in parts]
         if self._workers is not None:
             read = self._workers.read(keys)
         elif isinstance(self._source, DatasetSource):  # it draws from the global generators, which the model uses too

@@ -27,12 +27,14 @@ class Mixing:
         self._count = count
         self._seed = seed
 
-    def partners(self, epoch: int, ids: np.ndarray) -> np.ndarray:
+    def partners(self, epoch: int | np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Return the place in the split of each sample's partner, int64 [B]."""
         keys = rng.keys(self._seed, "partner", self._augmentation.place, epoch, ids)
         return (rng.uniform(keys, 1)[:, 0] * self._count).astype(np.int64)
 
-    def __call__(self, inputs: Tensor, target: Tensor, epoch: int, ids: np.ndarray) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, inputs: Tensor, target: Tensor, epoch: int | np.ndarray, ids: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
         """Return inputs [B, C, H, W] and targets [B, k] mixed, from finished ones [2B, ...]: samples, then partners.
 
         Raises:

@@ -1,4 +1,4 @@
-"""From (epoch, ids) to prepared inputs and encoded targets: one function, so that threads and workers give the same."""
+"""From (epochs, ids) to prepared inputs and encoded targets: one function, so that threads and workers agree."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from torchwork.data import threads
 from torchwork.data.augment.build import Augmentation
+from torchwork.data.dataset import DatasetSource
 from torchwork.data.decoding import Decoded, FileImages
 from torchwork.data.pipelines.images import Images
 from torchwork.data.pipelines.stack import stacked
@@ -18,11 +19,13 @@ from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.types import Source
 
-Key = tuple[int, np.ndarray]
+Key = tuple[np.ndarray, np.ndarray]
 
 
 class Reading:
-    """From (epoch, ids) to prepared inputs and encoded targets on the host.
+    """From (epochs, ids) to prepared inputs and encoded targets on the host.
+
+    The epoch of each sample is counted in the low 32 bits, and above them how often it came before in that epoch.
 
     Args:
         source: Where the samples are.
@@ -73,18 +76,24 @@ class Reading:
 
     def __call__(self, key: Key, into: Tensor | None = None) -> tuple[Any, Tensor]:
         """Return inputs and target; ``into`` is a batch of image files that may be written over."""
-        epoch, ids = key
+        epochs, ids = key
         if self._decoded is not None:
             raw = None if self._source.targets is None else self._source.targets[ids]
-            found = self._decoded.batch(ids, self._sized(epoch, ids), count=self.num_threads, into=into)
+            found = self._decoded.batch(ids, self._sized(epochs, ids), count=self.num_threads, into=into)
             return stacked(found, self._pipeline.where), self.target(raw, ids)
-        inputs, raw = self._source.read(ids, epoch=epoch, size=self._pipeline.size_hint)
-        sized = self._sized(epoch, ids)
+        inputs, raw = self._read(epochs, ids)
+        sized = self._sized(epochs, ids)
         if sized is None or not isinstance(self._pipeline.way, Images):
             return self._pipeline.prepare(inputs), self.target(raw, ids)
         way = self._pipeline.way
         images = threads.over(lambda place: sized(place, way.prepare_unsized(inputs[place])), range(len(ids)))
         return torch.stack(images), self.target(raw, ids)
+
+    def _read(self, epochs: np.ndarray, ids: np.ndarray) -> tuple[Any, Any]:
+        size = self._pipeline.size_hint
+        if isinstance(self._source, DatasetSource):
+            return self._source.read(ids, epoch=epochs, size=size)
+        return self._source.read(ids, epoch=int(epochs[0]) & 0xFFFFFFFF, size=size)
 
     def target(self, raw: Any, ids: np.ndarray) -> Tensor:
         """Return the encoded targets; [B, 0] where there are none."""
@@ -92,11 +101,11 @@ class Reading:
             return torch.empty((len(ids), 0), dtype=self._pipeline.dtype)
         return self._target.at(ids, raw, self._pipeline.dtype)
 
-    def _sized(self, epoch: int, ids: np.ndarray) -> Any:
+    def _sized(self, epochs: np.ndarray, ids: np.ndarray) -> Any:
         """Return what gives the image at a place of ``ids`` its size, or None."""
         if self._sizing is None:
             return None
-        return self._sizing.operation.at(self._sizing.keys(self._seed, epoch, ids))  # type: ignore[attr-defined]
+        return self._sizing.operation.at(self._sizing.keys(self._seed, epochs, ids))  # type: ignore[attr-defined]
 
 
 def reading(

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from torchwork.types import InputError, RunError
 
-Key = tuple[int, np.ndarray]
+Key = tuple[Any, np.ndarray]
 
 
 class _Batches(Dataset[Any]):

@@ -27,7 +27,7 @@ class Augmentation:
     mixes: bool = False  # mixes each sample with another of the training split, and their targets
     sounds: bool = False  # does to a spectrogram what a sound can bear
 
-    def keys(self, seed: int, epoch: int, ids: np.ndarray) -> np.ndarray:
+    def keys(self, seed: int, epoch: int | np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Return the uint64 keys of samples: a function of the seed, the epoch, the sample and this operation."""
         return rng.keys(seed, "augment", self.place, self.name, epoch, ids)
 
