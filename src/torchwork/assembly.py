@@ -282,7 +282,13 @@ def train_options(config: Config, data: Data) -> TrainOptions:
     if findings:
         raise InputError(findings)
     return TrainOptions(
-        train.epochs, config.seed, train.accumulate, train.clip_norm, train.patience, train.monitor or "val_loss"
+        epochs=train.epochs,
+        seed=config.seed,
+        accumulate=train.accumulate,
+        clip_norm=train.clip_norm,
+        patience=train.patience,
+        monitor=train.monitor or "val_loss",
+        nonfinite=train.nonfinite,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 import time
+from dataclasses import replace
 
-from torchwork import config, finishing, live, rundir
+from torchwork import config, faults, finishing, live, rundir
 from torchwork.assembly import Parts
 from torchwork.data.workers import deaths_told
 from torchwork.logs.logger import Job
@@ -17,7 +18,8 @@ from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.training.interrupt import Interrupted, StopRequest, listening, stopping_at_once
 from torchwork.training.layer_watch import LayerRow, layer_watcher
-from torchwork.training.loop import check_weights, run_epochs
+from torchwork.training.loop import run_epochs
+from torchwork.training.nonfinite import NonFiniteError, check_weights
 from torchwork.training.saving import Saver
 from torchwork.types import RunError, Step, Watcher
 
@@ -65,7 +67,10 @@ def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
 
 
 def _run_epochs(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, request: StopRequest) -> bool:
+    told, options = faults.Faults(parts, log), parts.options
     with _saver(parts, log) as saver:
+        if options.nonfinite == "rollback" and not parts.state.progress.index:
+            saver.save(parts.state)  # so that there is something to go back to
 
         def save(is_best: bool) -> None:
             saver.save(parts.state)
@@ -74,18 +79,28 @@ def _run_epochs(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, reque
             saver.check()
             return request()
 
-        return run_epochs(
-            parts.state,
-            parts.task,
-            watched,
-            parts.data.loaders.get("val"),
-            parts.options,
-            save=save,
-            on_evaluation=watched.evaluation,
-            on_epoch=lambda row: _tell_epoch(row, parts, log, logs),
-            watchers=_watchers(parts, log, [watched.step, logs.step], saver),
-            should_stop=should_stop,
-        )
+        while True:
+            try:
+                return run_epochs(
+                    parts.state,
+                    parts.task,
+                    watched,
+                    parts.data.loaders.get("val"),
+                    options,
+                    save=save,
+                    on_evaluation=watched.evaluation,
+                    on_epoch=lambda row: _tell_epoch(row, parts, log, logs),
+                    on_fault=told.not_finite,
+                    on_cut=told.cut,
+                    watchers=_watchers(parts, log, [watched.step, logs.step], saver),
+                    should_stop=should_stop,
+                )
+            except NonFiniteError as error:
+                if options.nonfinite != "rollback" or error.index <= options.careful:
+                    raise
+                faults.go_back(parts, saver, log, error)
+                options = replace(options, careful=error.index)
+                _write_history(log, parts)
 
 
 def _saver(parts: Parts, log: RunLog) -> Saver:

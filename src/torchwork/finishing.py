@@ -7,13 +7,14 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from torchwork import rundir
+from torchwork import faults, rundir
 from torchwork.assembly import Parts
 from torchwork.metrics import baseline, chosen, custom, final
 from torchwork.report import html
@@ -63,7 +64,7 @@ def evaluate_splits(
         if split == "test":
             rundir.note_look(directory, command)
         started = time.perf_counter()
-        evaluation = _evaluation(parts, split)
+        evaluation = _evaluation(parts, split, directory)
         times[split] = {"seconds": time.perf_counter() - started, "samples": len(evaluation.ids)}
         if then is not None:
             evaluation = replace(evaluation, ids=torch.from_numpy(then)[evaluation.ids])
@@ -118,11 +119,12 @@ def _add(path: Path, content: dict[str, Any]) -> None:
     rundir.write_json(path, {**(before if isinstance(before, dict) else {}), **content})
 
 
-def _evaluation(parts: Parts, split: str) -> Evaluation:
+def _evaluation(parts: Parts, split: str, directory: Path) -> Evaluation:
+    told: dict[str, Any] = {"progress": parts.state.progress, "on_cut": partial(faults.note, directory)}
     if split != "train":
-        return evaluate_model(parts.model, parts.task, parts.data.loaders[split])
+        return evaluate_model(parts.model, parts.task, parts.data.loaders[split], **told)
     loader = evaluation_loader(parts.config, parts.data, split, parts.device)
     try:
-        return evaluate_model(parts.model, parts.task, loader)
+        return evaluate_model(parts.model, parts.task, loader, **told)
     finally:
         loader.close()

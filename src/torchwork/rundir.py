@@ -27,6 +27,7 @@ SET_ASIDE = "set-aside.csv"
 HISTORY = "history.csv"
 LOG = "log.txt"
 CHECKPOINTS = "checkpoints"
+FAULTS = "faults"  # windows whose loss or gradient was not finite, each to be replayed
 MODEL = "model.safetensors"
 SAMPLES = "samples"
 ARRAYS = "arrays"

@@ -13,7 +13,8 @@ from torchwork import rng
 from torchwork.losses.criterion import Criterion
 from torchwork.tasks.classification import Classification
 from torchwork.tasks.regression import Regression
-from torchwork.training.loop import NonFiniteLossError, updates, windows
+from torchwork.training.loop import updates, windows
+from torchwork.training.nonfinite import NonFiniteError
 from torchwork.training.state import State
 from torchwork.types import Batch
 
@@ -169,7 +170,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoilt():
     next(taken)
     next(taken)
     before = copy.deepcopy(model)
-    with pytest.raises(NonFiniteLossError, match=r"nan at step 3 \(epoch 1\), samples 0, 1, 2, 3"):
+    with pytest.raises(NonFiniteError, match=r"step 3 \(epoch 1\): the loss is nan; samples 0, 1, 2, 3"):
         next(taken)
     assert same(model, before)
 

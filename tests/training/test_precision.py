@@ -15,7 +15,8 @@ from torchwork.tasks.classification import Classification
 from torchwork.training import checkpoint, precision
 from torchwork.training.averaging import AveragedWeights
 from torchwork.training.evaluate import OneBatch, evaluate
-from torchwork.training.loop import NonFiniteLossError, updates, windows
+from torchwork.training.loop import updates, windows
+from torchwork.training.nonfinite import NonFiniteError
 from torchwork.training.state import State
 from torchwork.types import Batch, InputError
 
@@ -164,7 +165,7 @@ def test_gradients_that_overflow_at_any_scale_end_the_run():
     model = network()
     state = state_in("fp16", model, sgd(model))
     model[3].bias.register_hook(lambda gradient: gradient * float("nan"))
-    with pytest.raises(NonFiniteLossError, match=r"overflow in fp16 at step 30 .* scaled by 6\.1e-05"):
+    with pytest.raises(NonFiniteError, match=r"overflow in fp16 at step 30 .* scaled by 6\.1e-05"):
         list(updates(state, windows(batches(99), 1), task()))
     assert state.progress.overflows == 30
 
@@ -174,7 +175,7 @@ def test_after_a_loss_that_is_not_finite_the_scaler_is_ready_for_the_next_update
     state = state_in("fp16", model, sgd(model))
     bad = batches(1)[0]
     bad.inputs[0, 0] = float("nan")
-    with pytest.raises(NonFiniteLossError):
+    with pytest.raises(NonFiniteError):
         list(updates(state, [[bad]], task()))
     before = copy.deepcopy(model)
     list(updates(state, windows(batches(2), 1), task()))

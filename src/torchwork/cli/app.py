@@ -293,6 +293,19 @@ def evaluate(
 
 
 @app.command()
+def replay(
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="What a run left, as runs/digits/1/faults/00000123.")
+    ],
+) -> None:
+    """Go through a batch again whose loss or gradient was NaN."""
+    with reporting():
+        from torchwork.replay import replay as replayed
+
+        print(replayed(bundle))
+
+
+@app.command()
 def predict(
     run: RunDirectory,
     files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Images or folders of them, CSV files, .npz.")],

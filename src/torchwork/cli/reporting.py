@@ -115,7 +115,7 @@ def _overlap(where: str, place: str) -> bool:
 
 def _unexpected(error: Exception) -> str:
     kind = type(error).__name__
-    if "out of memory" in str(error).lower():
+    if "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower():
         return f"error: {str(error).splitlines()[0]}; take a smaller data.batch_size or smaller samples"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
         return f"error: {error.strerror}{f': {error.filename}' if error.filename else ''}"

@@ -181,6 +181,12 @@ class TrainConfig(_Section):
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="The greatest norm of all gradients together; null: no limit."
     )
+    nonfinite: Literal["stop", "skip", "rollback"] = Field(
+        default="stop",
+        description="What is done about a loss or gradient that is NaN or infinite. stop: the run ends before the "
+        "update; skip: its batches change nothing, at most 3 times in a row; rollback: back to the last checkpoint, "
+        "and from there on such batches are skipped.",
+    )
     patience: Count | None = Field(
         default=None,
         description="Stop after this many epochs in which the monitored figure got no better; null: never.",

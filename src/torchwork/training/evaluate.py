@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from torchwork.tasks.supervised import Evaluation
-from torchwork.types import Batch
+from torchwork.training.micro_batches import cut_evaluation, ignore
+from torchwork.training.state import Progress
+from torchwork.types import Batch, Finding
 
 
 class _Batches(Protocol):
@@ -32,24 +34,31 @@ class StoppedError(Exception):
 
 
 def evaluate(
-    model: nn.Module, task: Any, batches: _Batches, should_stop: Callable[[], bool] = lambda: False
+    model: nn.Module,
+    task: Any,
+    batches: _Batches,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Progress | None = None,
+    on_cut: Callable[[Finding], None] = ignore,
 ) -> Evaluation:
     """Run a model in evaluation mode over every batch and keep outputs and loss terms of every sample, on the CPU.
 
     Losses are kept as (value, weight) of each sample and summed in float64, so that a ragged last batch counts for what
-    it holds. Pairs and triplets are those of epoch 0. The model is left in the mode that it was in.
+    it holds. Pairs and triplets are those of epoch 0. The model is left in the mode that it was in. Where memory runs
+    out, batches are cut from then on, which ``progress`` keeps and ``on_cut`` is told.
 
     Raises:
+        RunError: memory ran out, and the batches cannot be cut.
         StoppedError: ``should_stop``, asked after every batch, said so.
     """
     was_training = model.training
     model.eval()
     parts: list[tuple[torch.Tensor, ...]] = []
+    progress = progress or Progress()
     try:
         with torch.no_grad():  # what a model keeps for later calls must stay usable in training: no inference_mode
             for batch in batches.batches(0):
-                terms = task.evaluate_batch(model, batch)
-                parts.append((torch.from_numpy(batch.ids), *(term.cpu() for term in terms)))
+                parts.append((torch.from_numpy(batch.ids), *cut_evaluation(model, task, batch, progress, on_cut)))
                 if should_stop():
                     raise StoppedError
     finally:

@@ -6,27 +6,26 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.amp.grad_scaler import GradScaler
 
 from torchwork import rng
 from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import StoppedError, evaluate
+from torchwork.training.fault_text import describe
+from torchwork.training.micro_batches import cut_backward, ignore
+from torchwork.training.nonfinite import Answer, Fault, Guard, NonFiniteError, NotFinite, Policy, check_weights
 from torchwork.training.precision import exhausted, scaled_step
 from torchwork.training.state import Progress, State
 from torchwork.training.tally import TalliedTask, Tally
-from torchwork.types import Batch, RunError, Step, Task, Watcher
-
-
-class NonFiniteLossError(RunError):
-    """The loss of a step is NaN or infinite, and the weights are as before that step; or the weights are, unsaved."""
+from torchwork.types import Batch, Finding, Step, Task, Watcher
 
 
 class Batches(Protocol):
@@ -51,7 +50,14 @@ def windows(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
 
 
 def updates(
-    state: State, batch_windows: Iterable[list[Batch]], task: Task, *, seed: int = 0, clip_norm: float | None = None
+    state: State,
+    batch_windows: Iterable[list[Batch]],
+    task: Task,
+    *,
+    seed: int = 0,
+    clip_norm: float | None = None,
+    guard: Guard | None = None,
+    on_cut: Callable[[Finding], None] = ignore,
 ) -> Iterator[Step]:
     """Make one optimizer update per yield, and nothing else.
 
@@ -60,8 +66,9 @@ def updates(
     batches are. Random layers (dropout) draw from torch's default generator, seeded for each window by
     (seed, window), so that a run that goes on from here draws the same numbers.
 
-    A window in which no sample counts (all targets ignored) changes nothing and yields a loss of 0. Nor does one whose
-    gradients overflow in fp16: the schedule and the averaged weights do not count it, and the scale is lowered.
+    A window in which no sample counts (all targets ignored), or one that is skipped because its loss or gradients are
+    not finite, changes nothing and yields a loss of 0 and a weight of 0. Nor does one change anything whose gradients
+    overflow in fp16: the schedule and the averaged weights do not count it, and the scale is lowered.
 
     Args:
         state: The model in training mode with its optimizer; ``state.progress.index`` is counted up.
@@ -69,11 +76,15 @@ def updates(
         task: Gives each batch's loss and, beforehand, that loss's denominator.
         seed: The run's seed.
         clip_norm: The greatest norm of all gradients together, or None for no limit.
+        guard: What is done about a loss or gradients that are not finite; by default it stops.
+        on_cut: Told where batches are cut from now on, as memory ran out.
 
     Raises:
-        NonFiniteLossError: before the update that would have spoilt the weights.
+        NonFiniteError: before the update that would have spoilt the weights.
+        RunError: memory ran out, and the batches cannot be cut.
     """
     optimizer, progress = state.optimizer, state.progress
+    guard = guard or Guard(state)
     parameters = _clipped(state) if clip_norm is not None else []
     for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
         progress.index += 1
@@ -81,16 +92,29 @@ def updates(
         seen = _Seen()
         lr = float(optimizer.param_groups[0]["lr"])
         if total > 0:
-            closure = _closure(state, task, window, total, layer_seed, parameters, clip_norm, seen)
-            if state.scaler is None:
-                optimizer.step(closure)  # type: ignore[arg-type]
-                _after_update(state)
-            elif scaled_step(state.scaler, optimizer, closure):
-                _after_update(state)
-            else:
-                _count_overflow(state)
+            guard.before()
+            gradient = partial(cut_backward, state, task, window, total, layer_seed, on_cut)
+            closure = _closure(state, gradient, parameters, clip_norm, guard, seen)
+            try:
+                if _step(state, closure):
+                    guard.after(seen.loss)
+                    _after_update(state)
+            except NotFinite as found:
+                guard.answer(found, task, window, total, layer_seed)
+                seen, total = _Seen(), 0.0
         loss = torch.zeros(()) if seen.loss is None else seen.loss
         yield Step(progress.index, loss, total, seen.norm, lr, sum(len(batch.ids) for batch in window))
+
+
+def _step(state: State, closure: Callable[[], Tensor]) -> bool:
+    """Make an update; say whether it was made, or left out as gradients overflowed fp16."""
+    if state.scaler is None:
+        state.optimizer.step(closure)  # type: ignore[arg-type]
+        return True
+    if scaled_step(state.scaler, state.optimizer, closure):
+        return True
+    _count_overflow(state)
+    return False
 
 
 def _after_update(state: State) -> None:
@@ -104,10 +128,11 @@ def _count_overflow(state: State) -> None:
     """Count an update that was left out as gradients overflowed fp16; the scale is smaller from now on."""
     state.progress.overflows += 1
     if state.scaler is not None and exhausted(state.scaler):
-        raise NonFiniteLossError(
+        raise NonFiniteError(
             f"the gradients overflow in fp16 at step {state.progress.index} (epoch {state.progress.epoch + 1}) even "
             f"with the loss scaled by {state.scaler.get_scale():.3g}: they are NaN or infinite. A smaller learning "
-            "rate, train.clip_norm or train.precision: bf16 may help"
+            "rate, train.clip_norm or train.precision: bf16 may help",
+            state.progress.index,
         )
 
 
@@ -127,45 +152,26 @@ class _Seen:
 
 def _closure(
     state: State,
-    task: Task,
-    window: list[Batch],
-    total: float,
-    layer_seed: int,
+    gradient: Callable[[], Tensor],
     parameters: list[Tensor],
     clip_norm: float | None,
+    guard: Guard,
     seen: _Seen,
 ) -> Callable[[], Tensor]:
-    model, optimizer, progress, scaler = state.model, state.optimizer, state.progress, state.scaler
-    device = window[0].target.device
+    optimizer, scaler = state.optimizer, state.scaler
 
     def closure() -> Tensor:
         # an optimizer may call this more than once (LBFGS): the same masks each time, so that it sees one function
-        _seed_random_layers(layer_seed, device)
-        optimizer.zero_grad()
-        loss = _backward(task, model, window, total, scaler)
+        loss = gradient()
         if scaler is not None:
             scaler.unscale_(optimizer)  # type: ignore[arg-type]
         norm = clip_grad_norm(parameters, clip_norm) if clip_norm is not None else None
         if seen.loss is None:
             seen.loss, seen.norm = loss, norm
-            if not math.isfinite(loss.item()):
-                raise NonFiniteLossError(_describe_non_finite(progress.index, progress.epoch, loss, window))
+            guard.check(loss, norm)
         return loss
 
     return closure
-
-
-def _backward(task: Task, model: Any, window: list[Batch], total: float, scaler: GradScaler | None) -> Tensor:
-    if len(window) == 1:
-        mean = task.loss(model, window[0])
-        (mean if scaler is None else scaler.scale(mean)).backward()
-        return mean.detach()
-    shares = []
-    for batch in window:
-        share = task.loss(model, batch, total)
-        (share if scaler is None else scaler.scale(share)).backward()
-        shares.append(share.detach())
-    return torch.stack(shares).sum()
 
 
 def _layer_seeds(seed: int, first: int) -> Iterator[int]:
@@ -175,26 +181,13 @@ def _layer_seeds(seed: int, first: int) -> Iterator[int]:
         first += 256
 
 
-def _seed_random_layers(seed: int, device: torch.device) -> None:
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
-
-
-def _describe_non_finite(index: int, epoch: int, loss: Tensor, window: list[Batch]) -> str:
-    ids = [int(i) for batch in window for i in batch.ids]
-    shown = ", ".join(map(str, ids[:20])) + (f", ... ({len(ids)} in all)" if len(ids) > 20 else "")
-    return (
-        f"the loss is {loss.item()} at step {index} (epoch {epoch + 1}), samples {shown}. This step was not "
-        "taken. A smaller learning rate, train.clip_norm or a look at these samples may help"
-    )
-
-
 @dataclass(frozen=True)
 class TrainOptions:
-    """How long and how to train; ``monitor`` names the column of an epoch's row that decides what is best."""
+    """How long and how to train.
+
+    ``monitor`` names the column of an epoch's row that decides what is best. ``nonfinite`` says what is done about a
+    loss or gradients that are not finite, and ``careful`` up to which step updates can be undone (see ``Guard``).
+    """
 
     epochs: int
     seed: int = 0
@@ -202,6 +195,8 @@ class TrainOptions:
     clip_norm: float | None = None
     patience: int | None = None
     monitor: str = "val_loss"
+    nonfinite: Policy = "stop"
+    careful: int = 0
 
 
 def improves(value: float, best: float | None, monitor: str) -> bool:
@@ -227,6 +222,8 @@ def run_epochs(
     save: Callable[[bool], None] = lambda is_best: None,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    on_fault: Callable[[Fault, Answer], str] = describe,
+    on_cut: Callable[[Finding], None] = ignore,
     watchers: Sequence[Watcher] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
@@ -244,16 +241,19 @@ def run_epochs(
         on_evaluation: Called with what the epoch's row of history is computed from, where there is ``val``; its time
             is the epoch's.
         on_epoch: Called with the epoch's row of history.
+        on_fault: Called where a loss, a gradient or weights are not finite, with what is done about it.
+        on_cut: Called where batches are cut into micro-batches from now on, as memory ran out.
         watchers: Called with every step.
         should_stop: Asked after every update, and in an evaluation after every batch; an evaluation that was stopped
             is made again when the run goes on.
     """
     progress = state.progress
+    guard = Guard(state, options.nonfinite, careful=options.careful, on_fault=on_fault)
     while progress.epoch < options.epochs and not progress.done:
-        whole = _train_epoch(state, task, train, options, watchers, should_stop)
+        whole = _train_epoch(state, task, train, options, guard, on_cut, watchers, should_stop)
         check_weights(state)
         started = time.perf_counter()
-        row = _epoch_row(state, task, val, on_evaluation, should_stop) if whole else None
+        row = _epoch_row(state, task, val, on_evaluation, on_cut, should_stop) if whole else None
         if row is None:
             save(False)
             return False
@@ -282,6 +282,8 @@ def _train_epoch(
     task: TalliedTask,
     train: Batches,
     options: TrainOptions,
+    guard: Guard,
+    on_cut: Callable[[Finding], None],
     watchers: Sequence[Watcher],
     should_stop: Callable[[], bool],
 ) -> bool:
@@ -291,8 +293,9 @@ def _train_epoch(
     consumed, total = progress.position, len(train)
     grouped = windows(_timed(train.batches(progress.epoch, start=consumed), progress), options.accumulate)
     tally = Tally(task, progress)
-    state.settle = tally.settle
-    for step in updates(state, grouped, tally, seed=options.seed, clip_norm=options.clip_norm):
+    state.settle, state.forget = tally.settle, tally.forget
+    how: dict[str, Any] = {"seed": options.seed, "clip_norm": options.clip_norm, "guard": guard, "on_cut": on_cut}
+    for step in updates(state, grouped, tally, **how):
         tally.taken()
         progress.position = min(progress.position + options.accumulate, total)
         progress.loss_sum += step.loss.item() * step.weight
@@ -316,26 +319,12 @@ def _timed(batches: Iterator[Batch], progress: Progress) -> Iterator[Batch]:
         yield batch
 
 
-def check_weights(state: State) -> None:
-    """Refuse to save what a last step spoilt, whose loss was still finite: an infinite gradient, a rate too large.
-
-    Raises:
-        NonFiniteLossError: a trained parameter holds NaN or infinity.
-    """
-    trained = {id(p) for group in state.optimizer.param_groups for p in group["params"]}
-    for name, parameter in state.model.named_parameters():
-        if id(parameter) in trained and not bool(torch.isfinite(parameter.detach()).all()):
-            raise NonFiniteLossError(
-                f"{name} became NaN or infinite by step {state.progress.index} (epoch {state.progress.epoch + 1}). "
-                "These weights were not saved. A smaller learning rate or train.clip_norm may help"
-            )
-
-
 def _epoch_row(
     state: State,
     task: EvaluatedTask,
     val: Batches | None,
     on_evaluation: Callable[[Evaluation], None],
+    on_cut: Callable[[Finding], None],
     should_stop: Callable[[], bool],
 ) -> dict[str, float] | None:
     """Return the epoch's row of history, or None where the evaluation was asked to stop."""
@@ -353,7 +342,7 @@ def _epoch_row(
         row["overflows"] = progress.overflows
     if val is not None:
         try:
-            evaluation = evaluate(state.judged, task, val, should_stop)
+            evaluation = evaluate(state.judged, task, val, should_stop, progress, on_cut)
         except StoppedError:
             return None
         row["val_loss"] = evaluation.loss

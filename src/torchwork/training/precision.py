@@ -27,7 +27,8 @@ from torch.amp.autocast_mode import is_autocast_available
 from torch.amp.grad_scaler import GradScaler
 
 from torchwork.training.device import keeping_generators
-from torchwork.types import Finding, InputError, RunError
+from torchwork.training.nonfinite import NotFinite
+from torchwork.types import Finding, InputError
 
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}  # of weights and inputs; float32 in all others
 LOWER = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -155,11 +156,11 @@ def scaled_step(scaler: GradScaler, optimizer: Any, closure: Callable[[], Tensor
     Args:
         scaler: Its scale is lowered where gradients overflowed.
         optimizer: One or several; none that calls its closure more than once.
-        closure: Computes the gradients of the scaled loss and has the scaler unscale them, before any RunError.
+        closure: Computes the gradients of the scaled loss and has the scaler unscale them, before any NotFinite.
     """
     try:
         closure()
-    except RunError:
+    except NotFinite:
         scaler.update()  # so that it is ready for another update
         raise
     scaler.step(optimizer)

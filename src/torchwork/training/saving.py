@@ -92,6 +92,11 @@ class Saver:
             self._changed.notify_all()
         return True
 
+    def settle(self) -> None:
+        """Wait until what was taken is written, or the disk refused it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting or self._failures or self._error)
+
     def check(self) -> None:
         """Raise what ended the writing.
 

@@ -30,13 +30,15 @@ class Schedule(Protocol):
 class Progress:
     """Where a run stands, in plain numbers.
 
-    ``index`` counts windows consumed (updates, and windows that no sample counted in); ``epoch`` counts epochs
-    completed; ``position`` counts the batches consumed of the running epoch. ``loss_sum`` and ``loss_weight`` add up
+    ``index`` counts windows consumed (updates, windows that no sample counted in, and those ``skipped`` as a loss or
+    gradient was not finite, whose indices are listed); ``epoch`` counts epochs completed; ``position`` counts the
+    batches consumed of the running epoch. ``loss_sum`` and ``loss_weight`` add up
     the running epoch's training loss, ``sums`` what its training metrics are made of, ``seconds`` its time, and
     ``waited`` that part of it in which training waited for data; ``overflows`` counts those of its updates that were
     left out as gradients overflowed fp16. ``monitored`` is the value by which the last whole epoch was judged, ``best``
     the best such value so far, reached at ``best_epoch``, and ``epochs_without_gain`` counts from there. ``done`` says
-    that training is over, by its last epoch or by patience. ``history`` holds the row of each epoch completed.
+    that training is over, by its last epoch or by patience. ``history`` holds the row of each epoch completed. Batches
+    of training, and of evaluation, are gone through in so many ``micro_batches`` each: in 1 until memory ran out.
     """
 
     index: int = 0
@@ -54,6 +56,9 @@ class Progress:
     epochs_without_gain: int = 0
     done: bool = False
     history: list[dict[str, float]] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    micro_batches: int = 1
+    evaluation_micro_batches: int = 1
 
 
 @dataclass
@@ -61,6 +66,7 @@ class State:
     """A model on its way, with its optimizer, its schedule and the progress made.
 
     ``settle`` brings the progress up to date where the loop holds sums back; called before the progress is kept.
+    ``forget`` drops what was noted of the window at hand, which is gone through again or not at all.
     ``scaler`` is there in fp16, ``averaged`` where the weights are averaged.
     """
 
@@ -69,6 +75,7 @@ class State:
     schedule: Schedule | None = None
     progress: Progress = field(default_factory=Progress)
     settle: Callable[[], None] = lambda: None
+    forget: Callable[[], None] = lambda: None
     scaler: GradScaler | None = None
     averaged: AveragedWeights | None = None
 

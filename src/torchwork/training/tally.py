@@ -45,8 +45,9 @@ class Tally:
         """Return the task's loss, and remember the output: the first one where an optimizer asks again."""
         outputs: list[Tensor] = []
         loss = self._task.loss(model, batch, weight, outputs)
-        if outputs and id(batch) not in self._step:
-            self._step[id(batch)] = (outputs[0], batch.target)
+        key = batch.target.data_ptr()  # a part of a batch is cut out anew each time, and is a view of it
+        if outputs and key not in self._step:
+            self._step[key] = (outputs[0], batch.target)
         return loss
 
     def weight(self, batch: Batch) -> float:
@@ -61,6 +62,10 @@ class Tally:
         self._step.clear()
         if len(self._held) >= _BATCHES or self._numbers >= _NUMBERS:
             self.settle()
+
+    def forget(self) -> None:
+        """Leave out the step: it is gone through again, or skipped."""
+        self._step.clear()
 
     def settle(self) -> None:
         """Add up what is held back."""
