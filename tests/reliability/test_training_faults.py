@@ -124,6 +124,12 @@ def test_nan_at_random_steps_leaves_out_these_windows_and_nothing_else(tmp_path,
     counted(ROW, trials)
 
 
+def rows(place):
+    """Return the history of a checkpoint, metrics of training and of val, without its times."""
+    history = checkpoint._progress(place)["history"]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "waited")} for row in history]
+
+
 class Memory:
     """So many samples fit, fewer and fewer from some steps on; the way to an error is now and then half gone."""
 
@@ -134,12 +140,12 @@ class Memory:
     def most(self):
         return min([limit for step, limit in self.limits.items() if self.index >= step], default=99)
 
-    def limited(self, task, model, window, total):
+    def limited(self, task, model, window, *rest):
         if max(len(batch.ids) for batch in window) > self.most():
             if self.chance.random() < 0.5:
-                self.backward(task, model, window[:1], total)  # gradients that must be gone
+                self.backward(task, model, window[:1], *rest)  # gradients that must be gone
             self.fail()
-        return self.backward(task, model, window, total)
+        return self.backward(task, model, window, *rest)
 
     def evaluating(self, task, model, batch):
         if len(batch.ids) > self.most():
@@ -155,6 +161,7 @@ def test_memory_that_runs_out_at_random_steps_changes_no_more_than_rounding(tmp_
     chance, real = random.Random(os.urandom(8)), loop.cut_backward
     trials, settings = scale(12, 100), config(precision="fp64")
     expected = by_hand(settings)
+    history = rows(run(settings, tmp_path / "straight", None, monkeypatch))
     for trial in range(trials):
         limits = {
             chance.randint(1, STEPS - 1): chance.choice((15, 8, 4, 2, 1)) for _ in range(chance.choice((1, 1, 2)))
@@ -176,6 +183,7 @@ def test_memory_that_runs_out_at_random_steps_changes_no_more_than_rounding(tmp_
         assert progress["micro_batches"] == parts, case
         for name, value in read(place / checkpoint.MODEL).items():
             assert (value - expected[name]).abs().max() < 1e-10, case
+        assert rows(place) == [pytest.approx(row, abs=1e-9) for row in history], case
         cut = parts.bit_length() - 1 + progress["evaluation_micro_batches"].bit_length() - 1
         assert memory.fails == cut, case  # what was found is kept, over a resume too
         found = json.loads((tmp_path / f"{trial}" / rundir.FINDINGS).read_text())
