@@ -101,6 +101,17 @@ def test_stopped_folds_go_on_where_they_stopped_to_the_same_result(done, tmp_pat
     assert torchwork.train_folds(IRIS, 3, out=out).figures == done.figures  # nothing is left to do
 
 
+def test_without_a_folder_resume_goes_on_with_the_last_folds(done, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torchwork.train({**IRIS, "train": {"epochs": 1}})  # a run of that name is no folds
+    with pytest.raises(Interrupted):
+        torchwork.train_folds(IRIS, 3, resume="auto", progress=Said("fold-2", 3))
+    again = torchwork.train_folds(IRIS, 3, resume="auto")
+    assert (again.path.name, again.figures) == ("2", done.figures)
+    with pytest.raises(InputError, match="expected auto"):
+        torchwork.train_folds(IRIS, 3, resume="yes")
+
+
 def test_the_folds_of_another_config_are_not_gone_on_with(done, tmp_path):
     for settings, count in (({**IRIS, "seed": 1}, 3), (IRIS, 4)):
         with pytest.raises(InputError, match="holds the folds of another config"):

@@ -40,6 +40,7 @@ def train_folds(
     *,
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
+    resume: str | None = None,
     progress: Progress | bool | None = None,
 ) -> Folds:
     """Train a config once for each fold: every sample that is not in test is val once, and test is always the same.
@@ -52,6 +53,7 @@ def train_folds(
         folds: How many; by default what ``data.split.folds`` says.
         overrides: Changes to the config.
         out: The folder; by default the next number in ``runs/<name>``.
+        resume: ``"auto"``: where ``out`` is not given, go on with the folds of the greatest number in ``runs/<name>``.
         progress: As for `torchwork.train`.
 
     Raises:
@@ -60,6 +62,9 @@ def train_folds(
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
     progress = chosen(progress)
+    run.check_resume(resume)
+    if resume is not None and out is None:
+        out = rundir.newest(settings.name, rundir.holds_folds)
     count = folds if folds is not None else settings.data.split.folds
     if count is None:
         fix = "give data.split.folds, as 5"
@@ -83,6 +88,17 @@ def train_folds(
     found = over(runs)
     _write(directory, each[0], runs, found)
     return Folds(directory, runs, found)
+
+
+def refuse_changes(allowed: Sequence[str]) -> None:
+    """Refuse what a single run may do: to go on with another config.
+
+    Raises:
+        InputError: a change is allowed.
+    """
+    if allowed:
+        message, fix = "folds are all of one config", "remove it, or go on with one of them: torchwork resume RUN"
+        raise InputError(Finding("contradiction", "error", "--allow-change", message, fix))
 
 
 def of_fold(settings: config.Config, fold: int, folds: int | None = None) -> config.Config:

@@ -44,7 +44,7 @@ def train(
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
     progress = chosen(progress)
-    _check_resume(resume, allow_changes)
+    check_resume(resume, allow_changes)
     place = Path(out) if out is not None else None
     if resume is not None and place is None:
         place = rundir.newest(settings.name)
@@ -59,7 +59,8 @@ def train(
     return Run(place)
 
 
-def _check_resume(resume: str | None, allow_changes: Sequence[str]) -> None:
+def check_resume(resume: str | None, allow_changes: Sequence[str] = ()) -> None:
+    """Refuse another word than auto, and changes of a run that begins."""
     findings = []
     if resume not in (None, "auto"):
         fix = "expected auto; to go on with a certain run: torchwork resume RUN"

@@ -9,7 +9,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,21 @@ def cut_off(directory: Path) -> bool:
     return LOCK in names and names - unfinished <= _BEGINNING
 
 
-def newest(name: str, root: Path = Path("runs")) -> Path | None:
-    """Return the run of a name with the greatest number, also one that was cut off before it was a run; or None."""
+def holds_run(directory: Path) -> bool:
+    """Tell whether there is a run, also one that was cut off before it was one."""
+    return (directory / CONFIG).is_file() or cut_off(directory)
+
+
+def holds_folds(directory: Path) -> bool:
+    """Tell whether the folds of a config stand there, a run each."""
+    return (directory / FOLDS).is_file()
+
+
+def newest(name: str, meant: Callable[[Path], bool] = holds_run, root: Path = Path("runs")) -> Path | None:
+    """Return what is meant and has the greatest number in ``runs/<name>``, or None where there is none."""
     parent = root / name
     numbered = [path for path in parent.iterdir() if path.name.isdecimal()] if parent.is_dir() else []
-    runs = [path for path in numbered if (path / CONFIG).is_file() or cut_off(path)]
-    return max(runs, key=lambda path: int(path.name), default=None)
+    return max(filter(meant, numbered), key=lambda path: int(path.name), default=None)
 
 
 def new_folder(out: Path | None, name: str, root: Path = Path("runs")) -> Path:

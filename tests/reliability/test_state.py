@@ -16,7 +16,12 @@ from torchwork.training import checkpoint, store, weights
 EPOCHS, STEPS = 2, 4  # 104 training samples in batches of 16, two to an update
 LAYERS = [{"name": "Linear", "out_features": 8}, "BatchNorm1d", "ReLU", {"name": "Dropout", "p": 0.3}, "Linear"]
 CONFIG = {
-    "data": {"source": "Iris", "transform": ["Normalize"], "batch_size": 16, "split": {"train": 0.7, "val": 0.2, "test": 0.1}},
+    "data": {
+        "source": "Iris",
+        "transform": ["Normalize"],
+        "batch_size": 16,
+        "split": {"train": 0.7, "val": 0.2, "test": 0.1},
+    },
     # with buffers, random masks, a momentum, an average, a rate that the metric moves, and a patience
     "model": {"name": "Sequential", "layers": LAYERS},
     "optimizer": {"name": "SGD", "lr": 0.05, "momentum": 0.9},

@@ -111,8 +111,9 @@ def train(
 
         progress = chosen(shown)
         if folds is not None and fold is None:
+            cross.refuse_changes(allow_change or ())
             with watched(progress, watch) as told:
-                done = cross.train_folds(settings, folds, out=out, progress=told or False)
+                done = cross.train_folds(settings, folds, out=out, resume=resume, progress=told or False)
             tell_folds(done, progress)
             return
         if fold is not None:
