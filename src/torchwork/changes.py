@@ -101,6 +101,10 @@ def closed(given: Config, kept: Config, keys: Mapping[str, Any] = OPEN) -> Confi
             here, there = here[section], there[section]
         if here[last] == value:
             here[last] = there[last]
+    several = [one["optimizer"] for one in (tree, decided)]
+    for mine, kept_one in zip(*(one if isinstance(one, list) else [one] for one in several), strict=False):
+        if mine["name"] == kept_one["name"] and "fused" in kept_one:
+            mine.setdefault("fused", kept_one["fused"])
     return Config.model_validate(tree)
 
 

@@ -14,7 +14,7 @@ from torchwork.data import AUGMENTS, SOURCES, TRANSFORMS
 from torchwork.losses import LOSSES
 from torchwork.losses.criterion import HIDDEN as HIDDEN_OF_LOSSES
 from torchwork.models import MODELS
-from torchwork.optim import OPTIMIZERS, SCHEDULES
+from torchwork.optim import OPTIMIZERS, SCHEDULES, fused
 from torchwork.optim.options import HIDDEN as HIDDEN_OF_OPTIMIZERS
 from torchwork.tasks import TASKS
 
@@ -28,10 +28,16 @@ def written_out(parts: Parts) -> Config:
     config = filled(parts.config)
     split = config.data.split.model_copy(update={"by": parts.data.shared.by})
     monitor = parts.options.monitor
+    several = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
+    optimizers = [
+        {**spec, **(choice if spec["name"] in OPTIMIZERS else {})}
+        for spec, choice in zip(several, fused.recorded(parts.state.optimizer), strict=True)
+    ]
     update = {
         "device": str(parts.device),
         "task": _task_name(parts.task),
         "data": config.data.model_copy(update={"split": split}),
+        "optimizer": optimizers if isinstance(config.optimizer, list) else optimizers[0],
         "loss": config.loss or _filled({"name": parts.task.criterion.name}, LOSSES, HIDDEN_OF_LOSSES),
         "train": config.train.model_copy(
             update={"monitor": monitor if "val" in parts.data.splits or monitor == "train_loss" else None}

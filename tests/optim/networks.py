@@ -53,5 +53,7 @@ class Network(nn.Module):
 
 
 def plain(name: str, options: dict[str, Any], parameters: Any) -> torch.optim.Optimizer:
+    if name in ("Adagrad", "Adam", "AdamW", "SGD") and not {"fused", "differentiable", "capturable"} & options.keys():
+        options = {"fused": True, **options}
     exact = {key: tuple(map(float, value)) if isinstance(value, list) else value for key, value in options.items()}
     return getattr(torch.optim, name)(parameters, **exact)

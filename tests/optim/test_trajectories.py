@@ -153,8 +153,8 @@ def test_sparse_momentum_is_saved_too(tmp_path):
 def test_several_optimizers_resume_bit_for_bit(tmp_path):
     spec = [{"name": "Adam", "match": "first.*"}, {"name": "SGD", "momentum": 0.9, "lr": 0.1}]
     by_hand = Network("Adam", torch.float32)
-    adam = torch.optim.Adam(by_hand.first.parameters())
-    sgd = torch.optim.SGD(by_hand.last.parameters(), momentum=0.9, lr=0.1)
+    adam = torch.optim.Adam(by_hand.first.parameters(), fused=True)
+    sgd = torch.optim.SGD(by_hand.last.parameters(), momentum=0.9, lr=0.1, fused=True)
     for step in range(STEPS):
         inputs, target = batch(by_hand, step)
         adam.zero_grad()

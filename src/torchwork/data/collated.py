@@ -88,8 +88,10 @@ class CollatedLoader:
     def _read(self, epoch: int, cuts: list[np.ndarray]) -> Iterator[Any]:
         if self._tensors is not None:
             inputs, targets = self._tensors
-            rows = (torch.from_numpy(ids) for ids in cuts)
-            return ((inputs[r.to(inputs.device)], targets[r.to(targets.device)]) for r in rows)
+            rows = map(torch.from_numpy, cuts)
+            if inputs.device.type == targets.device.type == "cpu":
+                return ((inputs.index_select(0, r), targets.index_select(0, r)) for r in rows)
+            return (tuple(part.index_select(0, r.to(part.device)) for part in (inputs, targets)) for r in rows)
         keys = [(epoch, ids) for ids in cuts]
         return map(self._reading, keys) if self._workers is None else self._workers.read(keys)
 

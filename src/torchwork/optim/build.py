@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from torchwork.optim.check import refusals
+from torchwork.optim import fused
+from torchwork.optim.check import refusals, sparse_parameters
 from torchwork.optim.plan import Part, Spec, plan
 from torchwork.optim.several import Optimizers, members
 from torchwork.types import Finding, InputError
@@ -20,7 +21,8 @@ def build(spec: Spec | Sequence[Spec], model: nn.Module, where: str = "optimizer
     ``groups`` is a list of ``{match: pattern, **options}``. A parameter belongs to the first group with a pattern that
     matches its name (``fnmatch``, a list of patterns too); those that nothing matches form the last group, with the
     optimizer's own options. Frozen parameters belong to none. A list of optimizers gives each the parameters that its
-    own ``match`` claims; the last may leave it out and takes the rest.
+    own ``match`` claims; the last may leave it out and takes the rest. Where torch has a fused kernel for all of an
+    optimizer's parameters, it is used, but where ``fused: false`` says otherwise.
 
     Args:
         spec: ``{"name": ..., **options}``, or a list of such.
@@ -42,10 +44,12 @@ def build(spec: Spec | Sequence[Spec], model: nn.Module, where: str = "optimizer
     [('1.*', 0.5, 2), ('*', 0.1, 2)]
     """
     parts, findings = plan(spec, model, where)
+    parameters, sparse = dict(model.named_parameters()), sparse_parameters(model)
+    parts = [fused.chosen(part, parameters, sparse) for part in parts]
     findings = findings or [finding for finding in refusals(parts, model) if finding.severity == "error"]
     if findings:
         raise InputError(findings)
-    built = [_construct(part, dict(model.named_parameters())) for part in parts]
+    built = [_construct(part, parameters) for part in parts]
     return built[0] if not isinstance(spec, Sequence) else Optimizers(built)
 
 
