@@ -304,4 +304,4 @@ def moved(inputs: Any, device: torch.device) -> Any:
     """Return a tensor, or a dict of tensors, on a device."""
     if isinstance(inputs, dict):
         return {name: moved(value, device) for name, value in inputs.items()}
-    return inputs.to(device, non_blocking=True)
+    return inputs if inputs.device == device else inputs.to(device, non_blocking=True)

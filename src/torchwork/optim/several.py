@@ -64,3 +64,13 @@ class Optimizers:
 def members(optimizer: Optimizer | Optimizers) -> list[Optimizer]:
     """Return the optimizers that one or several are made of."""
     return list(optimizer) if isinstance(optimizer, Optimizers) else [optimizer]
+
+
+def takes_gradients(optimizer: Optimizer | Optimizers) -> bool:
+    """Tell whether an optimizer takes the gradients as they are, and so can do without a closure.
+
+    torch's own do, but for LBFGS; somebody else's may want to look several times even where it need not be given one.
+    """
+    return isinstance(optimizer, Optimizers) or (
+        type(optimizer).__module__.startswith("torch.optim.") and not isinstance(optimizer, torch.optim.LBFGS)
+    )

@@ -17,6 +17,7 @@ from torch import Tensor
 from torchwork import rng
 from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
+from torchwork.optim.several import takes_gradients
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import StoppedError, evaluate
 from torchwork.training.fault_text import describe
@@ -109,7 +110,11 @@ def updates(
 def _step(state: State, closure: Callable[[], Tensor]) -> bool:
     """Make an update; say whether it was made, or left out as gradients overflowed fp16."""
     if state.scaler is None:
-        state.optimizer.step(closure)  # type: ignore[arg-type]
+        if takes_gradients(state.optimizer):
+            closure()
+            state.optimizer.step()
+        else:
+            state.optimizer.step(closure)  # type: ignore[arg-type]
         return True
     if scaled_step(state.scaler, state.optimizer, closure):
         return True
