@@ -56,5 +56,7 @@ def test_a_run_records_the_choice_and_goes_on_with_it(tmp_path):
     assert kept.optimizer["fused"] is True
     assert changes.between(kept, changes.closed(config.load(spec), kept)) == []
     off = config.load(spec, ["optimizer.fused=false"])
-    told = [str(change) for change in changes.between(kept, changes.closed(off, kept)) if change.key.startswith("optim")]
+    told = [
+        str(change) for change in changes.between(kept, changes.closed(off, kept)) if change.key.startswith("optim")
+    ]
     assert told == ["optimizer.fused true → false"]

@@ -22,8 +22,8 @@ _OTHERS = ("fused", "foreach", "differentiable", "capturable")
 def chosen(part: Part, parameters: Mapping[str, nn.Parameter], sparse: set[str]) -> Part:
     """Return the plan of an optimizer with ``fused: true`` where torch has such a kernel for all its parameters.
 
-    It has one for Adam, AdamW, SGD and Adagrad, of dense real numbers on the CPU or, but for Adagrad, on CUDA. An option
-    of the user's own stays.
+    It has one for Adam, AdamW, SGD and Adagrad, of dense real numbers on the CPU or, but for Adagrad, on CUDA. What
+    the user says stays.
     """
     if part.name not in OPTIMIZERS or "fused" not in inspect.signature(part.component).parameters:
         return part
