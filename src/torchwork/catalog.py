@@ -19,6 +19,7 @@ from typing import Any
 from torchwork.types import Finding, InputError
 
 Catalog = Mapping[str, str]
+_VERY_NEAR = 0.7
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -55,9 +56,23 @@ def check_name(name: str, catalog: Catalog, kind: str, where: str) -> list[Findi
             "error",
             where,
             f"there is no {kind} {name!r}",
-            _without_colon(name, catalog) or suggestion(name, catalog.keys()) or f"see: torchwork list {kind}",
+            _without_colon(name, catalog) or _of_catalog(name, catalog, kind),
         )
     ]
+
+
+def _of_catalog(name: str, catalog: Catalog, kind: str) -> str:
+    """Return what to say of a name that is not in a catalog; where none is very near, how to see them all.
+
+    >>> _of_catalog("CSV", {"TextCSV": "", "Table": ""}, "source")
+    "did you mean 'TextCSV'? torchwork list source shows all"
+    """
+    said = suggestion(name, catalog.keys())
+    if not said:
+        return f"see: torchwork list {kind}"
+    near = nearest(name, catalog)
+    far = near is not None and difflib.SequenceMatcher(None, name.lower(), near.lower()).ratio() < _VERY_NEAR
+    return f"{said} torchwork list {kind} shows all" if far else said
 
 
 def _without_colon(name: str, catalog: Catalog) -> str:

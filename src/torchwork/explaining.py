@@ -57,6 +57,7 @@ def explain(run: Run, inputs: Any, rows: Sequence[Mapping[str, Any]], folder: Pa
                 f"{row['name']}\npredicted: {_said(row)}",
                 scores=row.get("scores"),
                 picture=why.picture,
+                signal=why.signal,
                 gradient=why.gradient,
                 cam=why.cam,
                 columns=why.columns,

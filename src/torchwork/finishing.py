@@ -92,14 +92,15 @@ def evaluate_splits(
 
 def _doubt(parts: Parts, directory: Path, split: str, metrics: dict[str, float]) -> dict[str, Any]:
     """Return the intervals of a split's metrics, drawn by groups where the split kept groups whole."""
-    from torchwork.metrics import intervals  # scipy, which only the end of a run needs
+    from torchwork.metrics import custom_intervals, intervals  # scipy, which only the end of a run needs
 
     path, spec = directory / rundir.predictions(split), parts.config.data.split
     groups = rundir.read_groups(directory / rundir.SPLIT)
     own = None if groups is None else [groups.get(int(row["id"]), "") for row in rundir.read_csv(path)]
-    return intervals.of_split(
-        path, rundir.read_json(directory / rundir.DATA), metrics, own, spec.group or spec.pattern or "group"
-    )
+    facts = rundir.read_json(directory / rundir.DATA)
+    found = intervals.of_split(path, facts, metrics, own, spec.group or spec.pattern or "group")
+    found["metrics"] |= custom_intervals.of_split(parts.config.metrics, path, facts, metrics, own)
+    return found
 
 
 def _look_into(parts: Parts, directory: Path) -> None:

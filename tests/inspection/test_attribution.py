@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchwork.inspection.attribution import grad_cam, input_gradient, map_layer, token_gradient
 from torchwork.inspection.calls import calls
 from torchwork.inspection.guard import UnavailableError, untouched
+from torchwork.inspection.maps import pictured
 from torchwork.models.lenet import LeNet
 from torchwork.models.recurrent import LSTM
 from torchwork.models.resnet import resnet18
@@ -137,6 +138,47 @@ def test_token_gradients_are_those_of_the_vectors_times_the_vectors(model):
                     below = model(tokens[number : number + 1]).amax()
                     table += step
                 assert float(found[number, place]) == pytest.approx(float(above - below) / 2e-3, rel=0.05, abs=2e-4)
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_grad_cam_of_signals_and_volumes_equals_its_formula(axes):
+    convolution, norm = {1: (nn.Conv1d, nn.BatchNorm1d), 3: (nn.Conv3d, nn.BatchNorm3d)}[axes]
+    torch.manual_seed(0)
+    first = nn.Sequential(convolution(2, 5, 3), norm(5), nn.ReLU()).eval()
+    last = nn.Sequential(nn.Flatten(), nn.Linear(5 * 6**axes, 3)).eval()
+    x = torch.randn(4, 2, *[8] * axes)
+    found = grad_cam(nn.Sequential(first, last), x, greatest)
+    assert found.values.shape == (4, *[6] * axes)
+    maps = first(x).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(last(maps).max(1).values.sum(), maps)
+    alpha = gradient.flatten(2).mean(2)
+    expected = torch.relu((alpha[:, :, None] * maps.flatten(2)).sum(1))
+    torch.testing.assert_close(found.values.flatten(1), expected.detach())
+    assert found.values.any()
+
+
+def test_of_a_volume_the_slice_is_shown_that_counts_and_of_a_signal_its_channels():
+    weight = torch.zeros(1, 1, 5, 4, 4)
+    weight[0, 0, 3] = 1.0  # nothing but the fourth slice counts
+    model = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(160, 1))
+    with torch.no_grad():
+        model[0].weight.zero_()[:, :, 1, 1, 1] = 1.0
+        model[0].bias.zero_()
+        model[2].weight.copy_(weight.repeat(1, 2, 1, 1, 1).flatten(1))
+    x = torch.rand(2, 1, 5, 4, 4)
+    arrays, told = pictured(model, x, lambda y: y[:, 0], sounds=False)
+    assert told["slices"] == [[4, 5], [4, 5]]
+    assert arrays["picture"].shape == (2, 4, 4, 3)
+    torch.testing.assert_close(torch.from_numpy(arrays["cam"]), (x[:, 0, 3] * 2) / 5, rtol=1e-5, atol=1e-6)
+    signals = torch.randn(3, 6, 2000)
+    model = nn.Sequential(nn.Conv1d(6, 2, 9, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(996, 2))
+    arrays, told = pictured(model, signals, greatest, sounds=False)
+    assert {name: part.shape for name, part in arrays.items()} == {
+        "signal": (3, 4, 500),
+        "gradient": (3, 500),
+        "cam": (3, 498),
+    }
+    assert told["layer"] == "1"
 
 
 def test_what_cannot_be_had_says_why():

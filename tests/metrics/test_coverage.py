@@ -6,8 +6,9 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from torchwork.metrics import final_classes, intervals, resampling, weighted
+from torchwork.metrics import final_classes, intervals, resampling, weighted, weighted_pairs
 from torchwork.metrics.scores import Scores
 from torchwork.metrics.weighted import Share, Table
 
@@ -149,6 +150,54 @@ def test_bootstrap_intervals_of_a_thousand_data_sets_cover_the_truth_for_each_me
     print({name: (rate, len(found[name])) for name, rate in told(found).items()}, told(by_size))
     assert all(np.mean(hits) >= 0.90 for hits in found.values()), told(found)
     assert all(np.mean(hits) >= 0.90 for hits in by_size.values()), told(by_size)
+
+
+def of_given_pairs(draws, num, apart=2.0):
+    """Draw distances of pairs, those of one kind nearer; the rates meet at the normal distribution's -apart / 2."""
+    same = draws.random(num) < 0.4
+    return weighted_pairs.of_same_pairs(draws.normal(size=num) - apart * same, same)
+
+
+def of_vectors(draws, num, apart=1.5):
+    """Draw vectors around the middles of five classes."""
+    middles = apart * np.random.default_rng(7).normal(size=(5, 4))
+    classes = draws.integers(5, size=num)
+    apart_all = weighted_pairs.distances(draws.normal(size=(num, 4)) + middles[classes], "euclidean")
+    return weighted_pairs.of_all_pairs(apart_all, classes)
+
+
+def rates_covered(make, truth, *, each, times, sizes):
+    for num in sizes:
+        for repeat in range(each):
+            figure = make(np.random.default_rng([num, repeat]), num)
+            drawn = resampling.evaluated(figure, resampling.counts(num, times, repeat), np.arange(num))
+            left = resampling.evaluated(figure, iter([resampling.left_out(np.arange(num))]), np.arange(num))
+            once = float(figure(np.ones((num, 1)))["equal_error_rate"][0])
+            low, high, _ = resampling.bias_corrected(once, drawn["equal_error_rate"], left["equal_error_rate"], num)
+            if low < high:
+                yield low <= truth <= high
+
+
+def test_intervals_of_the_equal_error_rate_cover_it():
+    hits = list(rates_covered(of_given_pairs, stats.norm.cdf(-1), each=30, times=200, sizes=(60, 200)))
+    assert np.mean(hits) >= 0.9
+    figure = of_vectors(np.random.default_rng(99), 800)
+    truth = float(figure(np.ones((800, 1)))["equal_error_rate"][0])
+    hits = list(rates_covered(of_vectors, truth, each=30, times=150, sizes=(60,)))
+    assert np.mean(hits) >= 0.85  # the slow test below is stricter
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_intervals_of_the_equal_error_rate_of_many_data_sets_cover_it():
+    for apart in (1.0, 2.0, 3.5):
+        make = lambda draws, num, apart=apart: of_given_pairs(draws, num, apart)  # noqa: E731
+        hits = list(rates_covered(make, stats.norm.cdf(-apart / 2), each=100, times=500, sizes=SIZES))
+        assert np.mean(hits) >= 0.9, (apart, np.mean(hits))
+    figure = of_vectors(np.random.default_rng(99), 3000)
+    truth = float(figure(np.ones((3000, 1)))["equal_error_rate"][0])
+    hits = list(rates_covered(of_vectors, truth, each=100, times=500, sizes=(27, 60, 200)))
+    assert np.mean(hits) >= 0.9
 
 
 @pytest.mark.slow

@@ -240,6 +240,13 @@ EXAMPLES = {
         "NaN": ([picture(2, 2)], [[[NAN, NAN], [NAN, 1.0]]]),
         "empty": ([], []),
     },
+    "signal_maps": {
+        "usual": ([[normal(40)]] * 2, [[1.0] * 40] * 2, [[0.0, 1.0, 2.0]] * 2),
+        "names": ([[normal(9)] * 6] * 5, [[1.0] * 9] * 5, {"labels": NAMES}),
+        "zeros": ([[[0.0] * 8]], [[0.0] * 8], [[0.0]]),
+        "NaN": ([[[NAN, 1.0]]], [[NAN, NAN]]),
+        "empty": ([], []),
+    },
     "precision_recall": _SCORES,
     "predicted_against_true": {
         "usual": ([1.0, 2.0, 3.0], [1.1, 1.9, 3.0]),

@@ -115,6 +115,21 @@ def test_maps_have_a_row_for_the_picture_one_for_grad_cam_and_one_for_the_gradie
     assert len(plots.maps(pictures, np.ones((2, 8, 8))).axes) == 2
 
 
+def test_signals_stand_above_strips_of_their_grad_cam_and_gradient():
+    signals, cam = np.random.default_rng(0).normal(size=(2, 3, 50)), np.array([[0.0, 2.0], [1.0, 0.0]])
+    figure = plots.signal_maps(signals, np.ones((2, 50)), cam, labels=["id 1\ntrue: a", "id 2"])
+    assert len(figure.axes) == 6
+    for place in range(2):
+        curve, first, second = figure.axes[3 * place : 3 * place + 3]
+        np.testing.assert_array_equal([line.get_ydata() for line in curve.lines], signals[place])
+        np.testing.assert_array_equal(first.images[0].get_array(), cam[place : place + 1])
+        assert first.images[0].get_extent() == [-0.5, 49.5, 0, 1], "as wide as the signal"
+        assert [first.get_ylabel(), second.get_ylabel()] == ["Grad-CAM", "gradient"]
+        assert curve.get_xlim() == first.get_xlim() == (-0.5, 49.5)
+    assert figure.axes[0].get_title("left") == "id 1, true: a"
+    assert len(plots.signal_maps(signals, np.ones((2, 50))).axes) == 4
+
+
 def test_activations_draw_the_quantiles_and_the_dead():
     rows = [
         {"layer": "conv1", "quantiles": [-2, -1, 0.5, 1, 3], "dead": 0.25},

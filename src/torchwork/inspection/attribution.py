@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ Score = Callable[[Tensor], Tensor]
 
 
 class Maps(NamedTuple):
-    """Heat maps [B, h, w], at least 0, and the name of the layer whose output they weigh."""
+    """Heat maps [B, h, w] (of signals [B, t], of volumes [B, d, h, w]), at least 0, and the layer that they weigh."""
 
     values: Tensor
     layer: str
@@ -55,22 +56,22 @@ def grad_cam(model: nn.Module, inputs: Tensor, score: Score) -> Maps:
     """Return Grad-CAM: where in the last maps of a convolutional model lies what speaks for its score.
 
     ``α_k = mean over i, j of ∂y / ∂A_k[i, j]`` and ``L[i, j] = ReLU(Σ_k α_k A_k[i, j])``, with the score y and the maps
-    A [K, h, w] of the layer that ``map_layer`` names.
+    A [K, h, w] of the layer that ``map_layer`` names; of signals and volumes the same over one and three axes.
 
     Args:
         model: Any; it is left as it was.
-        inputs: Floats [B, C, H, W].
+        inputs: Floats: pictures [B, C, H, W], signals [B, C, T] or volumes [B, C, D, H, W].
         score: From the model's outputs to one number for each sample, [B].
 
     Raises:
-        UnavailableError: the model has no convolution whose maps have an extent.
+        UnavailableError: the model has no convolution over as many axes whose maps have an extent.
 
     Source: Selvaraju et al.: "Grad-CAM: visual explanations from deep networks via gradient-based localization", 2017.
     """
-    if not isinstance(inputs, Tensor) or inputs.dim() != 4 or not inputs.is_floating_point():
-        raise UnavailableError("Grad-CAM needs pictures [B, C, H, W] as inputs")
+    if not isinstance(inputs, Tensor) or inputs.dim() not in (3, 4, 5) or not inputs.is_floating_point():
+        raise UnavailableError("Grad-CAM needs pictures [B, C, H, W], signals [B, C, T] or volumes [B, C, D, H, W]")
     with untouched(model):
-        layer = map_layer(calls(model, inputs[:1]))
+        layer = map_layer(calls(model, inputs[:1]), inputs.dim() - 2)
         with torch.enable_grad(), caught(layer) as found:
             x = inputs.detach().clone().requires_grad_()  # where all weights are frozen there would be no gradient
             value = _total(model, x, score)
@@ -78,12 +79,12 @@ def grad_cam(model: nn.Module, inputs: Tensor, score: Score) -> Maps:
             (gradient,) = torch.autograd.grad(value, [maps], allow_unused=True)
     if gradient is None:
         raise UnavailableError(f"the model's output does not depend on what {layer.name} gives")
-    weights = gradient.mean((2, 3), keepdim=True)
+    weights = gradient.mean(tuple(range(2, gradient.dim())), keepdim=True)
     return Maps((weights * maps.detach()).sum(1).clamp(min=0), layer.name)
 
 
-def map_layer(found: Sequence[Call]) -> Call:
-    """Return the call whose maps Grad-CAM weighs.
+def map_layer(found: Sequence[Call], axes: int = 2) -> Call:
+    """Return the call whose maps over so many axes Grad-CAM weighs.
 
     It is the last convolution with more than one place, and of what follows with as many places (norm, activation, the
     sum at the end of a residual block, the joined branches of an inception block) the last.
@@ -91,21 +92,18 @@ def map_layer(found: Sequence[Call]) -> Call:
     Raises:
         UnavailableError: there is no such convolution.
     """
-    places = [
-        number
-        for number, call in enumerate(found)
-        if is_convolution(call.module) and call.shape and len(call.shape) == 4 and call.shape[2] * call.shape[3] > 1
-    ]
+    over = [number for number, call in enumerate(found) if is_convolution(call.module, axes)]
+    places = [number for number in over if math.prod(_extent(found[number], axes) or (1,)) > 1]
     if not places:
-        convolutions = any(is_convolution(call.module) for call in found)
-        reason = "whose maps have more than one place" if convolutions else "over two axes that could be looked into"
+        said = {1: "one axis", 2: "two axes", 3: "three axes"}[axes]
+        reason = "whose maps have more than one place" if over else f"over {said} that could be looked into"
         raise UnavailableError(f"the model has no convolution {reason}")
-    extent = _extent(found[places[-1]])
-    return [call for call in found[places[-1] :] if _extent(call) == extent][-1]
+    extent = _extent(found[places[-1]], axes)
+    return [call for call in found[places[-1] :] if _extent(call, axes) == extent][-1]
 
 
-def _extent(call: Call) -> tuple[int, ...] | None:
-    return call.shape[2:] if call.shape is not None and len(call.shape) == 4 else None
+def _extent(call: Call, axes: int) -> tuple[int, ...] | None:
+    return call.shape[2:] if call.shape is not None and len(call.shape) == 2 + axes else None
 
 
 def token_gradient(model: nn.Module, tokens: Tensor, score: Score) -> Tensor:

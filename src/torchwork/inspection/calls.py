@@ -89,9 +89,13 @@ def caught(call: Call, *, entering: bool = False) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def is_convolution(module: nn.Module) -> bool:
-    """Tell whether a module is a convolution over two axes, with a weight [O, I, h, w]."""
-    return isinstance(module, nn.Conv2d | Correlation2d)
+def is_convolution(module: nn.Module, axes: int = 2) -> bool:
+    """Tell whether a module is a convolution over so many axes; over two with a weight [O, I, h, w].
+
+    >>> is_convolution(nn.Conv1d(1, 2, 3)), is_convolution(nn.Conv1d(1, 2, 3), axes=1)
+    (False, True)
+    """
+    return isinstance(module, {1: nn.Conv1d, 2: nn.Conv2d | Correlation2d, 3: nn.Conv3d}[axes])
 
 
 def weight_of(module: nn.Module) -> Tensor | None:

@@ -23,6 +23,7 @@ from torchwork.types import Source
 
 _MOST_COLUMNS = 5
 _HALF = 0.5
+_THIRDS = (("top", "middle", "bottom"), ("left", "centre", "right"))
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Explanation:
     """What carries the prediction of one sample.
 
     ``of`` says what was traced back. Of ``picture`` uint8 [H, W, 3] there are ``gradient`` [H, W] and perhaps ``cam``
-    [h, w]; ``columns`` hold how far each carries the score, and ``words`` are pairs of a word and that. ``decisive``
-    says the most important of it in words, or why there is nothing.
+    [h, w], of a ``signal`` [C, T] [T] and [t]; ``columns`` hold how far each carries the score, and ``words`` are pairs
+    of a word and that. ``decisive`` says the most important of it in words, or why there is nothing.
     """
 
     of: str
     picture: np.ndarray | None = None
+    signal: np.ndarray | None = None
     gradient: np.ndarray | None = None
     cam: np.ndarray | None = None
     columns: dict[str, float] = field(default_factory=dict)
@@ -48,9 +50,9 @@ def explain(
 ) -> Explanation:
     """Trace the prediction of one sample back to its inputs.
 
-    Of pictures and sounds it is Grad-CAM and the gradient's absolute value; of a table's columns and of arrays gradient
-    times input, summed over what the model gets of a column; of texts the gradient times the word's vector. The model
-    is left as it was.
+    Of pictures, sounds, signals and volumes it is Grad-CAM and the gradient's absolute value; of a table's columns and
+    of arrays gradient times input, summed over what the model gets of a column; of texts the gradient times the word's
+    vector. The model is left as it was.
     """
     source = source.seeded(0) if isinstance(source, DatasetSource) else source
     prepared = pipeline.prepare(source.read(np.array([index]), epoch=0)[0])
@@ -77,12 +79,14 @@ def _traced(model: nn.Module, score: Score, pipeline: Pipeline, prepared: Any, i
     if isinstance(way, Texts):
         words = with_words(way, inputs[0].cpu(), token_gradient(model, inputs, score)[0].cpu())
         return Explanation(of, words=words, decisive=_strongest("words", dict(_summed(words)), of))
-    if isinstance(inputs, Tensor) and inputs.dim() == 4:
+    if isinstance(inputs, Tensor) and inputs.dim() in (3, 4, 5):
         arrays, told = pictured(model, inputs, score, sounds=pipeline.schema.inputs == "audio")
-        cam = arrays["cam"][0] if "cam" in arrays else None
-        decisive = _region(cam, f"Grad-CAM of {told['layer']}") if cam is not None else ""
-        decisive = decisive or _region(arrays["gradient"][0], "the gradient")
-        return Explanation(of, arrays["picture"][0], arrays["gradient"][0], cam, decisive=decisive)
+        first = {name: values[0] for name, values in arrays.items()}
+        whole = "signal" if "signal" in first else "picture"
+        if told.get("slices"):
+            whole = "slice {} of {}".format(*told["slices"][0])
+        decisive = _region(first["cam"], f"Grad-CAM of {told['layer']}", whole) if "cam" in first else ""
+        return Explanation(of, **first, decisive=decisive or _region(first["gradient"], "the gradient", whole))
     products = (input_gradient(model, inputs, score) * inputs)[0].detach().double().cpu().reshape(-1)
     if isinstance(way, Tables):
         schema = pipeline.schema
@@ -92,7 +96,7 @@ def _traced(model: nn.Module, score: Score, pipeline: Pipeline, prepared: Any, i
     elif inputs.dim() == 2:
         columns = {f"column {place + 1}": value for place, value in enumerate(products.tolist())}
     else:
-        raise UnavailableError("the samples are no pictures, columns or texts")
+        raise UnavailableError("the samples are no pictures, signals, volumes, columns or texts")
     return Explanation(of, columns=columns, decisive=_strongest("columns", columns, of))
 
 
@@ -132,16 +136,16 @@ def _strongest(what: str, values: dict[str, float], of: str) -> str:
     return f"the {what} that carry {of} most: {'; '.join(parts)}" if parts else f"no {what} carry {of}"
 
 
-def _region(heat: np.ndarray, whose: str) -> str:
-    """Say in which rows and columns the hottest places lie that hold half of all heat; nothing where there is none."""
+def _region(heat: np.ndarray, whose: str, whole: str) -> str:
+    """Say in which places the hottest lie that hold half of all heat, [H, W] or [T]; nothing where there is none."""
     values = np.clip(np.nan_to_num(np.abs(heat.astype(np.float64))), 0, None)
     total = values.sum()
     if not total:
         return ""
     order = np.argsort(-values, axis=None, kind="stable")
     count = int(np.searchsorted(np.cumsum(values.flat[order]), _HALF * total)) + 1
-    rows, columns = np.unravel_index(order[:count], values.shape)
-    height, width = values.shape
-    down = ("top", "middle", "bottom")[int((rows.mean() + 0.5) / height * 3)]
-    across = ("left", "centre", "right")[int((columns.mean() + 0.5) / width * 3)]
-    return f"half of {whose} lies in {count / values.size:.0%} of the picture, around its {down} {across}"
+    places = np.unravel_index(order[:count], values.shape)
+    middle = [(at.mean() + 0.5) / size for at, size in zip(places, values.shape, strict=True)]
+    thirds = (("beginning", "middle", "end"),) if values.ndim == 1 else _THIRDS
+    where = " ".join(names[int(3 * at)] for names, at in zip(thirds, middle, strict=True))
+    return f"half of {whose} lies in {count / values.size:.0%} of the {whole}, around its {where}"

@@ -86,7 +86,11 @@ def of_split(path: Path, data: Mapping[str, Any], metrics: Mapping[str, Any]) ->
         found = _of_numbers(columns, data)
     else:
         found = _of_classes(columns, data)
-    kept = {n: v for n, v in found.found.metrics.items() if n in metrics and not n.startswith("support/")}
+    kept = {  # what is left of rounding is 0
+        n: v if abs(v) > 1e-12 else 0.0
+        for n, v in found.found.metrics.items()
+        if n in metrics and not n.startswith("support/")
+    }
     return {"name": found.name, "metrics": kept}
 
 

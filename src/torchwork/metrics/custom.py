@@ -77,7 +77,7 @@ def load(specs: Sequence[Component], data: Mapping[str, Any], where: str = "metr
     for index, spec in enumerate(specs):
         at = f"{where}[{index}]"
         try:
-            metric = _load(spec, data, at)
+            metric = load_one(spec, data, at)
             _try(metric, data, at)
         except InputError as error:
             findings += error.findings
@@ -105,7 +105,7 @@ def of_split(specs: Sequence[Component], path: Path, data: Mapping[str, Any]) ->
     arrays = custom_arrays.read(path, data)
     for index, spec in enumerate(specs):
         try:
-            metric = _load(spec, data, f"metrics[{index}]")
+            metric = load_one(spec, data, f"metrics[{index}]")
         except InputError as error:  # it was there when the run began
             found |= Found({}, {_name_of(spec): str(error.findings[0].message)})
             continue
@@ -124,6 +124,14 @@ def _computed(metric: Metric, arrays: Arrays) -> Found:
     return Found(known, {name: f"it gave {value}" for name, value in values.items() if name not in known})
 
 
+def called(metric: Metric, arrays: Arrays) -> dict[str, float]:
+    """Return a metric's numbers by name; none where it fails, as it may on samples drawn anew."""
+    try:
+        return _numbers(metric, arrays)
+    except Exception:  # another's code, which may fail in any way
+        return {}
+
+
 def _said(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"it failed: {type(error).__name__}{f': {lines[0]}' if lines else ''}"
@@ -133,8 +141,12 @@ def _name_of(spec: Component) -> str:
     return str(spec.get("as") or spec["name"].rpartition(":")[2].rpartition(".")[2])
 
 
-def _load(spec: Component, data: Mapping[str, Any], where: str) -> Metric:
-    """Import a metric, check its options and bind them."""
+def load_one(spec: Component, data: Mapping[str, Any], where: str) -> Metric:
+    """Import a metric, check its options and bind them.
+
+    Raises:
+        InputError: with every mistake, as `load`.
+    """
     path = str(METRICS.get(spec["name"], spec["name"]))
     if path.split(":")[0].split(".")[0] == "torchmetrics" and importlib.util.find_spec("torchmetrics") is None:
         message = f"{spec['name']} is of torchmetrics, which is not installed"

@@ -32,6 +32,17 @@ class Arrays(NamedTuple):
     task: str
 
 
+def taken(arrays: Arrays, rows: NDArray[np.int64]) -> Arrays:
+    """Return some of the samples, in the order of ``rows``, some perhaps several times."""
+    target, prediction = (
+        [side[row] for row in rows] if isinstance(side, list) else side[rows]
+        for side in (arrays.target, arrays.prediction)
+    )
+    return arrays._replace(
+        target=target, prediction=prediction, scores=None if arrays.scores is None else arrays.scores[rows]
+    )
+
+
 def task_of(data: Mapping[str, Any]) -> str:
     """Return what a run's ``data.json`` says of the task; without it classes or numbers."""
     return str(data.get("task") or ("classification" if data.get("classes") else "regression"))

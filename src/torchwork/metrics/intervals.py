@@ -42,7 +42,7 @@ _TAILED = (
 )
 _RARE = ("loss", "log_loss", "brier")
 _COUNT = "it is a count, not an estimate"
-_BIASED = "chance in its bins raises it, and drawing the samples anew raises it again"
+BIASED = "chance in its bins raises it, and drawing the samples anew raises it again"
 
 
 def of_split(
@@ -207,7 +207,7 @@ def _unresampled(figures: Figures, name: str, units: Integers, what: str, *, num
     base = name.partition("/")[0]
     count = int(units.max(initial=-1)) + 1
     if base in ("support", "calibration_error"):
-        return _COUNT if base == "support" else _BIASED
+        return _COUNT if base == "support" else BIASED
     if name in figures.thin:
         return figures.thin[name]
     if base in _RARE and not (base == "loss" and numbers) and len(units) < LEAST_OF_LOSS:

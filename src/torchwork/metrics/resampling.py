@@ -65,10 +65,14 @@ def evaluated(weighted: Weighted, parts: Iterator[Floats], units: Integers) -> d
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]} if found else {}
 
 
-def left_out(units: Integers) -> Floats:
-    """Return weights [units, J] that leave out one unit each, or one of 200 blocks of units where there are more."""
+def left_out(units: Integers, most: int = BLOCKS) -> Floats:
+    """Return weights [units, J] that leave out one unit each, or one of ``most`` blocks of units where there are more.
+
+    >>> left_out(np.arange(3)).sum(0).tolist()
+    [2.0, 2.0, 2.0]
+    """
     num = int(units.max(initial=-1)) + 1
-    blocks = min(num, BLOCKS)
+    blocks = min(num, most)
     block = np.empty(num, np.int64)
     block[rng.permutation(num, "blocks")] = np.arange(num) * blocks // max(num, 1)
     return 1.0 - (block[:, None] == np.arange(blocks))

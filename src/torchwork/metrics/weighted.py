@@ -269,11 +269,23 @@ def _vectors(path: Path, data: Mapping[str, Any]) -> Figures:
             return Figures(rows, scored.of_means({"triplets_in_order": closer}), {}, {})
         positive = (classes > 0).reshape(-1, 1)
         found = scored.of_scores(positive, -apart[0][:, None], ("same",), 0)
-        return Figures(rows, found, {}, _thin_areas(positive, ("same",)))
+        errors = pairs.of_same_pairs(apart[0], positive[:, 0])
+        thin = _thin_areas(positive, ("same",))
+        thin |= {"equal_error_rate": thin["roc_auc"]} if "roc_auc" in thin else {}
+        return Figures(rows, _joined(found, errors), {}, thin)
     rows = np.unique(arrays["id"], return_index=True)[1]
     if len(rows) > pairs.MOST:
         return _too_many(
-            rows, ("recall_at_1", "recall_at_5", "recall_at_10", "mean_average_precision", "map_at_r", "roc_auc")
+            rows,
+            (
+                "recall_at_1",
+                "recall_at_5",
+                "recall_at_10",
+                "mean_average_precision",
+                "map_at_r",
+                "roc_auc",
+                "equal_error_rate",
+            ),
         )
     vectors, classes = vectors[rows], classes[rows]
     apart_all = pairs.distances(vectors, metric)
@@ -281,7 +293,8 @@ def _vectors(path: Path, data: Mapping[str, Any]) -> Figures:
     weight = counted.astype(np.float64)
     means = scored.of_ratios({name: (values * weight, weight) for name, values in found_by.items()})
     shares = {name: Share(values > 0, counted) for name, values in found_by.items() if name.startswith("recall_at")}
-    return Figures(rows, _joined(means, pairs.of_distances(apart_all, classes)), shares, {})
+    parts = (means, pairs.of_distances(apart_all, classes), pairs.of_all_pairs(apart_all, classes))
+    return Figures(rows, _joined(*parts), shares, {})
 
 
 def _too_many(rows: Integers, names: Sequence[str]) -> Figures:

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from scipy import spatial
 
-from torchwork.metrics import retrieval
+from torchwork.metrics import order, retrieval
 from torchwork.metrics.resampling import Floats, Integers, Weighted
 
 MOST = 3000  # samples: each is set against each other one
 _CHUNK = 512
+_THRESHOLDS = 200  # of each kind of pairs, between which an error rate is taken to be straight
 
 
 def of_order(scores: Floats, target: Floats) -> Weighted:
@@ -98,6 +99,80 @@ def of_distances(apart: Floats, classes: Integers) -> Weighted:
             return {"roc_auc": near_won / nears + far_won / fars - area}
 
     return weighted
+
+
+def of_same_pairs(distance: Floats, same: NDArray[np.bool_]) -> Weighted:
+    """Return the equal error rate of pairs as given, by their distances [N] and whether each is of one kind, bool [N].
+
+    As `of_errors` has it, over every pair's own weight.
+    """
+    marks = _thresholds(distance[same], distance[~same])
+    missed = (distance > marks[:, None]) & same
+    taken = (distance <= marks[:, None]) & ~same
+    rates = of_errors(np.stack([missed, taken]).astype(np.float64), np.stack([same, ~same]).astype(np.float64))
+    exact = order.equal_error_rate(torch.from_numpy(-distance), torch.from_numpy(same))
+    return _shifted(rates, len(distance), exact)
+
+
+def of_all_pairs(apart: Floats, classes: Integers) -> Weighted:
+    """Return the equal error rate, over all pairs of samples, of telling by distance [N, N] whether two are of a class.
+
+    As `of_errors` has it, with of each sample the pairs that it is in, to first order.
+    """
+    first, second = np.triu_indices(len(classes), 1)
+    distance, alike = apart[first, second], classes[first] == classes[second]
+    marks = _thresholds(distance[alike], distance[~alike])
+    missed, taken = np.zeros((2, len(marks), len(classes)))
+    kin = classes[:, None] == classes
+    np.fill_diagonal(kin, val=False)
+    for place, (row, own) in enumerate(zip(apart, kin, strict=True)):
+        missed[:, place] = own.sum() - np.searchsorted(np.sort(row[own]), marks, "right")
+        taken[:, place] = np.searchsorted(np.sort(row[~own]), marks, "right")  # itself is infinitely far
+    others = kin.sum(1).astype(np.float64)
+    rates = of_errors(np.stack([missed, taken]), np.stack([others, len(classes) - 1 - others]), 0.5)
+    exact = order.equal_error_rate(torch.from_numpy(-distance), torch.from_numpy(alike))
+    return _shifted(rates, len(classes), exact)
+
+
+def of_errors(errors: Floats, pairs: Floats, less: float = 0.0) -> Weighted:
+    """Return where two rates of errors meet, of which one falls and the other rises over the thresholds.
+
+    Args:
+        errors: [2, Q, N]: how many pairs each of N is missed in, and is wrongly taken in, at each of Q thresholds of
+            distance, the smallest first.
+        pairs: [2, N]: how many pairs of either kind there are.
+        less: What is subtracted from each weight.
+
+    The rates are straight between two thresholds; before the first one nothing is taken, after the last one all is.
+    """
+
+    def weighted(weights: Floats) -> Mapping[str, Floats]:
+        with np.errstate(invalid="ignore", divide="ignore"):  # a draw may lack all pairs of a kind
+            missed, taken = (
+                part @ (weights - less) / (total @ (weights - less)) for part, total in zip(errors, pairs, strict=True)
+            )
+            ends = np.zeros((1, weights.shape[1]))
+            missed, taken = np.concatenate([1 - ends, missed, ends]), np.concatenate([ends, taken, 1 - ends])
+            above = (taken - missed >= 0).argmax(0)  # at the last one at the latest
+            at = np.arange(weights.shape[1])
+            before, after = ((missed - taken)[step, at] for step in (above - 1, above))
+            part = before / np.maximum(before - after, 1e-300)
+        return {"equal_error_rate": taken[above - 1, at] + part * (taken[above, at] - taken[above - 1, at])}
+
+    return weighted
+
+
+def _thresholds(near: Floats, far: Floats) -> Floats:
+    """Return distances at which to look: of either kind of pairs all that there are, or some quantiles."""
+    levels = np.linspace(0, 1, _THRESHOLDS)
+    each = [np.quantile(kind, levels) if len(kind) > _THRESHOLDS else kind for kind in (near, far) if len(kind)]
+    return np.unique(np.concatenate(each)) if each else np.zeros(0)
+
+
+def _shifted(rates: Weighted, num: int, exact: float) -> Weighted:
+    """Return rates moved by what the thresholds between those that are looked at make at equal weights."""
+    once = float(rates(np.ones((num, 1)))["equal_error_rate"][0])
+    return lambda weights: {name: values + (exact - once) for name, values in rates(weights).items()}
 
 
 def _below(ordered: Floats, values: Floats) -> Floats:

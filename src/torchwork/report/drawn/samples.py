@@ -22,6 +22,7 @@ from torchwork.report.plots import style
 from torchwork.report.plots.alignment import ctc_alignment
 from torchwork.report.plots.saliency import maps
 from torchwork.report.plots.samples import contact_sheet, worst_samples
+from torchwork.report.plots.signals import signal_maps
 from torchwork.report.plots.words import word_weights
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg"}
@@ -73,16 +74,27 @@ def map_drawings(facts: Facts) -> Iterator[Drawing]:
         yield saved(facts, "words", "Words that count", caption, word_weights(texts, labels=labels))
         return
     given = inspected.arrays(facts, found)
-    labels = ["\n".join([f"id {sample['id']}", *inspected.said(sample)]) for sample in found["samples"]]
-    figure = maps(given["picture"], given["gradient"], given.get("cam", ()), labels=labels)
+    slices = found.get("slices") or [()] * len(found["samples"])
+    labels = [
+        "\n".join([f"id {sample['id']}", *inspected.said(sample), *_slice(place)])
+        for sample, place in zip(found["samples"], slices, strict=True)
+    ]
+    drawn = (signal_maps, "signal") if "signal" in given else (maps, "picture")
+    figure = drawn[0](given[drawn[1]], given["gradient"], given.get("cam", ()), labels=labels)
     cam = (
         f"Grad-CAM (Selvaraju et al., 2017) shows where the maps of {found['layer']} speak for it; "
         if "cam" in given
         else f"There is no Grad-CAM: {found.get('no_cam')}. "
     )
     where = "the gradient" if "cam" in given else "The gradient"
-    caption = f"{whose}. {cam}{where} shows which pixels would move {found['score']} most."
+    what = "steps" if "signal" in given else "pixels"
+    some = " Of each volume the slice is shown whose voxels would move it most." if found.get("slices") else ""
+    caption = f"{whose}. {cam}{where} shows which {what} would move {found['score']} most.{some}"
     yield saved(facts, "maps", "Where predictions come from", caption, figure)
+
+
+def _slice(place: Sequence[int]) -> list[str]:
+    return [f"slice {place[0]} of {place[1]}"] if place else []
 
 
 def alignment_drawings(facts: Facts) -> Iterator[Drawing]:

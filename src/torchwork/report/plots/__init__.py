@@ -30,6 +30,7 @@ PLOTS = {
     "roc": "torchwork.report.plots.roc_curve:roc",
     "score_against_true": "torchwork.report.plots.residuals:score_against_true",
     "score_histograms": "torchwork.report.plots.scores:score_histograms",
+    "signal_maps": "torchwork.report.plots.signals:signal_maps",
     "verification": "torchwork.report.plots.same_different:verification",
     "word_weights": "torchwork.report.plots.words:word_weights",
     "worst_samples": "torchwork.report.plots.samples:worst_samples",

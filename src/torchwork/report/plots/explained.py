@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from torchwork.report.names import inches, label
-from torchwork.report.plots import style, tiles, words
+from torchwork.report.plots import signals, style, tiles, words
 from torchwork.report.plots.saliency import without_peaks
 
 MOST_SCORES = 10
@@ -24,6 +24,7 @@ def explanation(
     *,
     scores: Mapping[str, float] | None = None,
     picture: Any = None,
+    signal: Any = None,
     gradient: Any = None,
     cam: Any = None,
     columns: Mapping[str, float] | None = None,
@@ -36,8 +37,9 @@ def explanation(
         title: The sample and what was predicted, up to two lines.
         scores: The score of each class; the ten greatest are drawn as bars.
         picture: [H, W], [H, W, 1] or [H, W, 3], uint8 or from 0 to 1.
-        gradient: The absolute gradient by its pixels, [H, W].
-        cam: Grad-CAM, [h, w].
+        signal: [C, T], in a picture's place.
+        gradient: The absolute gradient by its pixels, [H, W], or steps, [T].
+        cam: Grad-CAM, [h, w] or [t].
         columns: How far each column carries the prediction, of either sign; the 20 strongest are drawn.
         weights: Words, each with how far it carries the prediction.
         decisive: What to write below.
@@ -50,7 +52,8 @@ def explanation(
     tables = [(name, values) for name, values in (("columns", columns), ("scores", scores)) if values]
     lines = words.lines([word for word, _ in weights]) if weights else []
     side = pictures[0][1].shape[0] / pictures[0][1].shape[1] if pictures else 1.0
-    tall = min(1.5 * side, 3.0) + 0.25 if pictures else 0.0
+    heat = {} if signal is None else signals.strips(gradient, cam)
+    tall = signals.height(heat) if signal is not None else min(1.5 * side, 3.0) + 0.25 if pictures else 0.0
     heights = [tall, words.LINE * len(lines) + 0.1 * bool(lines)]
     heights += [_ROW * min(len(values), _most(name)) + 0.4 for name, values in tables]
     below = _wrapped(decisive)
@@ -61,6 +64,8 @@ def explanation(
         for line in title.split("\n"):
             style.plain([figure.text(0.02, top / height, label(line, 60), va="top", fontweight="bold")])
             top -= 0.2
+        if signal is not None:
+            signals.panel(figure, np.asarray(signal), heat, top - 0.1)
         for place, (name, shown) in enumerate(pictures):
             box = (0.02 + place * 0.327, (top - tall) / height, 0.307, (tall - 0.25) / height)
             axes = figure.add_axes(box)
