@@ -134,6 +134,25 @@ def test_probabilities_that_are_none_are_counted_and_the_rest_is_drawn(tmp_path,
         assert (title in page.words) == (wrong < 40)
 
 
+def test_scores_of_many_classes_that_are_none_are_counted_in_their_array(tmp_path):
+    directory = classification(tmp_path / "run", [f"class {k}" for k in range(25)])
+    (directory / rundir.ARRAYS).mkdir()
+    output = np.random.default_rng(0).normal(size=(40, 25))
+    output[3, 4], output[7] = np.nan, np.inf
+    np.savez(directory / rundir.ARRAYS / "outputs-test.npz", id=np.arange(40), output=output, target=np.arange(40) % 25)
+    said = "predictions-test.csv 2 of 40 rows have scores that are no numbers: the plots leave them out."
+    assert said in _page(directory).text
+
+
+def test_a_long_class_name_is_shortened_where_its_metrics_have_no_value(tmp_path):
+    directory, long = classification(tmp_path / "run", ["cat", "dog"]), "中" * 300
+    reasons = {f"precision/{long}": "it is never predicted", "roc_auc": f"1 of 3 classes do not occur: {long}"}
+    rundir.write_json(directory / rundir.UNDEFINED, {"test": reasons})
+    text = _page(directory).text
+    assert "中" * 121 not in text
+    assert "No value: precision of 中" in text
+
+
 @pytest.mark.parametrize("column", ["id", "target", "prediction", "score_dog"])
 def test_a_missing_column_is_named_with_the_file_and_what_there_is(tmp_path, column):
     directory = classification(tmp_path / "run", ["cat", "dog", "bird"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from torchwork import rundir
-from torchwork.metrics.table import Columns, numbers, read_columns
+from torchwork.metrics.table import Columns, numbers, outputs_beside, read_columns
 from torchwork.report.figures import figure, number, texts
 from torchwork.types import Finding
 
@@ -33,7 +34,7 @@ def findings(directory: Path, data: Mapping[str, Any], metrics: _Sections, times
         except (OSError, ValueError, csv.Error):  # what cannot be read at all is said elsewhere
             continue
         if columns.get("id"):
-            found += [*_of_cells(path.name, columns, data)]
+            found += [*_of_cells(path.name, columns, data), *_of_outputs(path, columns, data)]
             if metrics.get(split):
                 evaluated = number(times.get(split, {}).get("samples"))
                 found += _of_metrics(path, columns, data, metrics[split], evaluated)
@@ -83,6 +84,21 @@ def _of_cells(name: str, columns: Columns, data: Mapping[str, Any]) -> list[Find
         message = f"{figure(wrong)} of {figure(rows)} rows have {what} that are no numbers"
         found.append(Finding("no-numbers", "warning", name, message, "the plots leave them out"))
     return found
+
+
+def _of_outputs(path: Path, columns: Columns, data: Mapping[str, Any]) -> list[Finding]:
+    """Return how many rows have scores that are no numbers, where these stand in an array and not in the table."""
+    if data.get("task") not in (*_CLASSES, "multilabel") or any(name.startswith("score_") for name in columns):
+        return []
+    try:
+        output = outputs_beside(path)["output"]
+        wrong = int((~np.isfinite(output).reshape(len(output), -1).all(1)).sum())
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):  # that it cannot be read is said elsewhere
+        return []
+    if not wrong:
+        return []
+    message = f"{figure(wrong)} of {figure(len(output))} rows have scores that are no numbers"
+    return [Finding("no-numbers", "warning", path.name, message, "the plots leave them out")]
 
 
 def _of_metrics(

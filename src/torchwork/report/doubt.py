@@ -11,6 +11,7 @@ from torchwork.report.facts import Facts
 from torchwork.report.figures import figure, number
 
 _MOST_DECIMALS = 9
+_MOST_SAID = 240  # letters of a reason, which may name a class
 
 
 class Doubted(NamedTuple):
@@ -93,7 +94,7 @@ def methods(facts: Facts, split: str) -> str:
 def without_interval(facts: Facts) -> list[tuple[str, list[str]]]:
     """Return why metrics have no interval: each reason, and the metrics that it holds for."""
     pairs = [
-        (str(item["reason"]), f"{names.metric(metric)} on {split}")
+        (names.label(item["reason"], _MOST_SAID), f"{names.metric(metric)} on {split}")
         for split in facts.intervals
         for metric, item in _inner(facts.intervals, split).items()
         if isinstance(item, Mapping) and item.get("reason") and "/" not in metric
@@ -105,7 +106,7 @@ def undefined(facts: Facts) -> list[tuple[str, list[str]]]:
     """Return why metrics have no value: each reason, and the metrics and splits that it holds for."""
     return grouped(
         [
-            (str(reason), f"{names.metric(metric)} on {split}")
+            (names.label(reason, _MOST_SAID), f"{names.metric(metric)} on {split}")
             for split, reasons in facts.undefined.items()
             for metric, reason in reasons.items()
         ]

@@ -32,10 +32,14 @@ def visible(text: str) -> str:
 def metric(name: object) -> str:
     """Return a metric's name as people write it.
 
-    >>> metric("roc_auc"), metric("f1_macro"), metric("map_at_r"), metric("balanced_accuracy")
-    ('ROC AUC', 'F1 macro', 'MAP at R', 'balanced accuracy')
+    What follows a slash is a class's or a target's own name.
+
+    >>> metric("roc_auc"), metric("f1_macro"), metric("map_at_r"), metric("f1/my_auc")
+    ('ROC AUC', 'F1 macro', 'MAP at R', 'F1 of my_auc')
     """
-    return " ".join(_WRITTEN.get(word, word) for word in str(name).split("_"))
+    base, slash, own = str(name).partition("/")
+    said = " ".join(_WRITTEN.get(word, word) for word in base.split("_"))
+    return f"{said} of {label(own, 40)}" if slash else said
 
 
 def label(name: object, limit: int = 24) -> str:

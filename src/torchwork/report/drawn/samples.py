@@ -166,7 +166,7 @@ def _grid(samples: Sequence[Mapping[str, Any]], pictures: Sequence[Path | None],
     """Return the samples as a list for the page, their pictures inside; everything from the data is escaped."""
     items = []
     for sample, path in zip(samples, pictures, strict=True):
-        first, *lines = (escape(label(line, 80)) for line in _lines(sample))
+        first, *lines = (escape(label(line, 60)) for line in _lines(sample))
         said = "".join(f"<li>{line}</li>" for line in lines)
         wrong = ' class="wrong"' if is_class and sample.get("target") != sample.get("prediction") else ""
         items.append(f"<li{wrong}>{_element(sample, path)}<p>{first}</p><ul>{said}</ul></li>")
