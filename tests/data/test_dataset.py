@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.source import open_source
-from torchwork.types import InputError
+from torchwork.types import InputError, RunError
 
 Pair = namedtuple("Pair", "x y")
 
@@ -80,9 +80,9 @@ def test_the_generators_are_given_back_after_an_error_that_names_the_sample() ->
     source = DatasetSource(Failing())
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    with pytest.raises(KeyError) as caught:
+    with pytest.raises(RunError, match="sample 2 of Failing cannot be read: KeyError: 'lost' ") as caught:
         source.read(np.arange(4), epoch=1)
-    assert caught.value.__notes__ == ["while reading sample 2 of Failing"]
+    assert isinstance(caught.value.__cause__, KeyError)
     assert torch.equal(torch.get_rng_state(), before)
 
 

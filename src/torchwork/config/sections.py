@@ -149,6 +149,11 @@ class DataConfig(_Section):
         default=0,
         description="Processes that read a user's own data set, or what is kept neither in memory nor in the cache.",
     )
+    timeout: Annotated[float, Field(gt=0)] | None = Field(
+        default=600.0,
+        description="Seconds after which a process of num_workers that is still at the same sample counts as hung, "
+        "which ends the run; null: never.",
+    )
     cache_gb: Annotated[float, Field(ge=0)] | None = Field(
         default=None,
         description="Gigabytes on disk for decoded images that do not fit in memory; 0: none. "

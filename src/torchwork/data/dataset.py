@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Subset, default_collate
 
 from torchwork import rng
-from torchwork.types import Fault, Finding, InputError, Schema
+from torchwork.data import marks, user_errors
+from torchwork.types import Fault, Finding, InputError, RunError, Schema
 
 # Items that are held together while only their targets are wanted.
 _AT_A_TIME = 64
@@ -144,12 +145,13 @@ class DatasetSource:
         with kept_generators():
             if wanted and _gives_batches(self.dataset):
                 seed_generators(seeds[0])
-                with _noted(f"samples {wanted[0]} to {wanted[-1]}", self.dataset):
+                with _told(f"samples {wanted[0]} to {wanted[-1]}", self.dataset):
                     return self._as_many(wanted, self.dataset.__getitems__(wanted))  # type: ignore[attr-defined]
             items = []
             for index, seed in zip(wanted, seeds, strict=True):
+                marks.sample(index)
                 seed_generators(seed)
-                with _noted(f"sample {index}", self.dataset):
+                with _told(f"sample {index}", self.dataset):
                     items.append(self.dataset[index])
         return items
 
@@ -192,12 +194,13 @@ def _gives_batches(dataset: Any) -> bool:
 
 
 @contextmanager
-def _noted(what: str, dataset: Any) -> Iterator[None]:
+def _told(what: str, dataset: Any) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
-        error.add_note(f"while reading {what} of {type(dataset).__name__}")
+    except (InputError, RunError):
         raise
+    except Exception as error:
+        raise user_errors.told(f"{what} of {type(dataset).__name__} cannot be read", error) from error
 
 
 def _listed_targets(dataset: Any) -> list[Any] | None:

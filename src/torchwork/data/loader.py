@@ -24,7 +24,7 @@ from torchwork.data.soft import SoftTarget
 from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.data.wording import counted
-from torchwork.data.workers import Workers, deaths_told
+from torchwork.data.workers import TIMEOUT, Workers, deaths_told
 from torchwork.types import Batch, Finding, InputError, Source
 
 # Kept data that need no augmentation are kept as floats, ready for the model, up to this size: they then cost a batch
@@ -56,6 +56,7 @@ class Loader:
         sampling: Which samples an epoch draws, and how often; None: each once. Each time that a sample is drawn it is
             augmented in another way.
         late: Read nothing before the first batch is asked for.
+        timeout: Seconds after which a worker that is still at the same sample counts as hung; None: never.
 
     Raises:
         InputError: unreadable images, images that do not stack, a class that is not known, ``drop_last`` with a batch
@@ -88,6 +89,7 @@ class Loader:
         companions: Companions | None = None,
         sampling: Sampling | None = None,
         late: bool = False,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         if isinstance(source, DatasetSource):
             source = source.seeded(seed)
@@ -105,7 +107,7 @@ class Loader:
             check_batch_size(batch_size, self._count)
         if isinstance(source, FileImages) and self._sizing is None:
             pipeline.check_sizes(source.sizes[self.indices], lambda place: source.name(int(self.indices[place])))
-        self._num_workers = num_workers
+        self._num_workers, self._timeout = num_workers, timeout
         self._wanted = resident
         self._kept: Tensor | None = None
         self._finished = False
@@ -135,7 +137,9 @@ class Loader:
         elif self._reading.keeps_in_memory:
             self._reading.keep(self.indices)
         elif self._num_workers and not self._reading.keeps:
-            self._workers = Workers(self._reading, self._num_workers, self.device)
+            self._workers = Workers(
+                self._reading, self._num_workers, self.device, timeout=self._timeout, name=self._source.name
+            )
 
     def __len__(self) -> int:
         return self._count // self.batch_size if self._drop_last else -(-self._count // self.batch_size)
