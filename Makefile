@@ -3,6 +3,7 @@
 # make reliability  every fault at full length, up to 3 hours on 2 cores; writes docs/reliability.md. Cut off, it goes on
 # make bench-data   reading data beside the usual way and the bare decoder, as ratios; needs the real data
 # make bench   Torchwork beside a bare loop and other libraries, up to three hours; bench-quick: some minutes
+# make profile CONFIG=examples/digits.yaml   the ten largest costs of a config's steps, and a trace of them
 # make check   formatting, lint, types
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ ifneq ($(wildcard ../shared/data),)
 export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-all reliability bench bench-quick bench-data check format clean
+.PHONY: demo test test-all reliability bench bench-quick bench-data profile check format clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -37,6 +38,9 @@ bench-quick: $(BENCH)/.installed
 
 bench-data: $(INSTALLED)
 	$(BIN)/python benchmarks/data/run.py
+
+profile: $(INSTALLED)
+	$(BIN)/python -m benchmarks.profiling $(CONFIG)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

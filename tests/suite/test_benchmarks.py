@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarks.contenders.work import InOrder, Marks
+from benchmarks.profiling import profiled
 from benchmarks.suite import measure, page, prepare
 from benchmarks.suite.jobs import CLAIMS, JOBS, Claim, Job
 from benchmarks.suite.statistics import estimate
@@ -174,3 +175,10 @@ def test_the_data_of_a_seed_are_made_once(tmp_path):
     before = (folder / "orders.npy").stat().st_mtime_ns
     assert prepare.mlp(tmp_path / "mlp-3", samples=32, epochs=2) == folder
     assert (folder / "orders.npy").stat().st_mtime_ns == before
+
+
+def test_a_profile_of_a_config_has_its_steps_and_its_update(tmp_path):
+    spec = {"data": {"source": "Iris", "batch_size": 8}, "model": "MLP", "optimizer": {"name": "Adam"}}
+    found = {event.key: event.count for event in profiled(spec, tmp_path / "trace.json", steps=3).key_averages()}
+    assert found["a whole step"] == found["a batch is read"] == found["Optimizer.step#Adam.step"] == 3
+    assert "a whole step" in (tmp_path / "trace.json").read_text()
