@@ -32,7 +32,7 @@ def sleeper():
 
 
 def process_of(child):
-    return current()._replace(pid=child.pid, started=processes._start(child.pid))
+    return current()._replace(pid=child.pid, started=processes.started(child.pid))
 
 
 def test_a_process_is_alive_until_it_has_ended_even_where_nobody_has_fetched_its_end(sleeper):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchwork import catalog
+from torchwork import catalog, dist
 from torchwork.allocator import keep_freed_memory
 from torchwork.building import build_model, check_model_options
 from torchwork.checks import setup
@@ -94,7 +94,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         augment_steps(config)
     data = task = state = None
     said: list[Finding] = []
-    with collected.stage():
+    with collected.stage(), dist.first_on_host():
         data, task = open_data(config, device)
     if data is None:
         for index, spec in enumerate(config.metrics):
@@ -138,6 +138,8 @@ def _check_setup(parts: Parts) -> None:
         parts.model,
         accumulate=parts.options.accumulate,
         smallest_batch=ragged if ragged and not data.drop_last else data.batch_size,
+        processes=dist.world(),
+        sync_batchnorm=parts.config.distributed.sync_batchnorm,
         mined=pairs is not None and pairs.mining != "none",
         num_val=len(parts.data.splits.get("val", ())),
     )

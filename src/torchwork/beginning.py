@@ -8,7 +8,7 @@ from typing import Any
 
 import safetensors.torch
 
-from torchwork import assembly, config, durable, environment, rundir
+from torchwork import assembly, config, durable, environment, rundir, together
 from torchwork.assembly import Parts
 from torchwork.inspection.samples import contact_sheet
 from torchwork.metrics import baseline
@@ -18,9 +18,9 @@ from torchwork.resolved import written_out
 
 def write_beginning(parts: Parts, directory: Path, of: Path | None = None) -> None:
     """Write what is known of a run before it starts; ``of`` is the run that it trains again, whose config it has."""
-    rundir.write_json(
-        directory / rundir.ENVIRONMENT, environment.describe(parts.device, parts.config.train.threads or 1)
-    )
+    made_with = environment.describe(parts.device, parts.config.train.threads or 1)
+    launch = together.launch()
+    rundir.write_json(directory / rundir.ENVIRONMENT, {**made_with, **({"launch": launch} if launch else {})})
     task, loss = type(parts.task).__name__.lower(), parts.task.criterion.name
     of_train = baseline.of_train(task, loss, parts.data.train_targets(), parts.data.target.classes)
     meaning = {"task": task, "loss": loss, "train_targets": of_train}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
-from torchwork import config, faults, finishing, live, rundir
+from torchwork import config, dist, faults, finishing, live, rundir
 from torchwork.assembly import Parts
 from torchwork.data.workers import deaths_told
 from torchwork.logs.logger import Job
@@ -16,10 +17,12 @@ from torchwork.progress.outlook import Outlook
 from torchwork.runlog import RunLog
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
+from torchwork.training.divergence import divergence_watcher
 from torchwork.training.interrupt import Interrupted, StopRequest, listening, stopping_at_once
 from torchwork.training.layer_watch import LayerRow, layer_watcher
 from torchwork.training.loop import run_epochs
 from torchwork.training.nonfinite import NonFiniteError, check_weights
+from torchwork.training.ranks import Agreement
 from torchwork.training.saving import Saver
 from torchwork.types import RunError, Step, Watcher
 
@@ -31,6 +34,9 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
         RunError: training could not go on; the checkpoints that were there stay.
         Interrupted: asked to stop; the current step was finished and saved.
     """
+    if not dist.is_first():
+        _take_part(parts)
+        return
     directory, progress = log.directory, parts.state.progress
     as_kept = config.load(directory / rundir.CONFIG).model_dump()
     job = Job(directory, parts.config.name, as_kept, progress.index)
@@ -44,14 +50,49 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
             logs.end(rundir.read_metrics(directory))
 
 
+def _take_part(parts: Parts) -> None:
+    """Train and evaluate with the first process, which alone writes and shows."""
+    with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
+        asked = _agreed(parts, request, _Clock(None))
+        loaders = parts.data.loaders
+        watchers = [*_compared(parts), _between(parts, _Clock(None), lambda: None)]
+        done = run_epochs(
+            *(parts.state, parts.task, loaders["train"], loaders.get("val"), parts.options),
+            watchers=watchers,
+            should_stop=asked,
+        )
+        if not done or asked():
+            raise Interrupted(f"stopped after step {parts.state.progress.index}", asked.signal or 2)
+    with stopping_at_once("stopped when training was over"):
+        finishing.take_part(parts)
+
+
+def _agreed(parts: Parts, request: StopRequest, clock: _Clock) -> StopRequest | Agreement:
+    """Return whom to ask whether to stop: of several processes, all of them."""
+    ranks = parts.state.ranks
+    if ranks is None:
+        return request
+    ranks.agreement = Agreement(request, clock)
+    return ranks.agreement
+
+
+def _compared(parts: Parts) -> list[Watcher]:
+    if parts.state.ranks is None:
+        return []
+    train, every = parts.data.loaders["train"], parts.config.distributed.check_every_steps
+    return [divergence_watcher(parts.state, train.order, len(train), every=every)]
+
+
 def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
     state, directory = parts.state, log.directory
     _write_history(log, parts)
-    with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
+    with devices.keeping_generators(parts.device), deaths_told(), listening() as signals:
+        clock = _Clock(parts.config.train.checkpoint_every_minutes)
+        request = _agreed(parts, signals, clock)
         if log.progress is not None:
             log.progress.start(directory, _outlook(parts))
         try:
-            done = _run_epochs(parts, log, watched, logs, request)
+            done = _run_epochs(parts, log, watched, logs, request, clock)
         except RunError as error:
             place = checkpoint.latest(directory / rundir.CHECKPOINTS)
             error.args = (
@@ -66,7 +107,9 @@ def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
             _raise_interrupted(log, state.progress.index, request)
 
 
-def _run_epochs(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, request: StopRequest) -> bool:
+def _run_epochs(
+    parts: Parts, log: RunLog, watched: live.Live, logs: Logs, request: StopRequest | Agreement, clock: _Clock
+) -> bool:
     told, options = faults.Faults(parts, log), parts.options
     with _saver(parts, log) as saver:
         if options.nonfinite == "rollback" and not parts.state.progress.index:
@@ -92,7 +135,7 @@ def _run_epochs(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, reque
                     on_epoch=lambda row: _tell_epoch(row, parts, log, logs),
                     on_fault=told.not_finite,
                     on_cut=told.cut,
-                    watchers=_watchers(parts, log, [watched.step, logs.step], saver),
+                    watchers=_watchers(parts, log, [watched.step, logs.step], saver, clock),
                     should_stop=should_stop,
                 )
             except NonFiniteError as error:
@@ -114,30 +157,42 @@ def _saver(parts: Parts, log: RunLog) -> Saver:
     )
 
 
-def _watchers(parts: Parts, log: RunLog, others: list[Watcher], saver: Saver) -> list[Watcher]:
+def _watchers(parts: Parts, log: RunLog, others: list[Watcher], saver: Saver, clock: _Clock) -> list[Watcher]:
     progress = log.progress
-    watchers = [_layers_watched(parts, log), *others]
+    watchers = [*_compared(parts), _layers_watched(parts, log), *others]
     if progress is not None:
         watchers.append(lambda step: progress.step(step, parts.state.progress.epoch + 1))
-    every_steps, every_minutes = parts.config.train.checkpoint_every_steps, parts.config.train.checkpoint_every_minutes
-    if every_steps or every_minutes:
-        watchers.append(_between(parts, saver, every_steps, every_minutes))
+    if parts.config.train.checkpoint_every_steps or parts.config.train.checkpoint_every_minutes:
+        watchers.append(_between(parts, clock, lambda: saver.save(parts.state, needed=False)))
     return watchers
 
 
-def _between(parts: Parts, saver: Saver, every_steps: int | None, every_minutes: float | None) -> Watcher:
-    """Return the watcher that saves between the ends of epochs. The clock decides what is saved, never what it is."""
+class _Clock:
+    """Whether it is time to save again, so many minutes after the last time."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self._seconds = None if minutes is None else 60 * minutes
+        self.saved = time.monotonic()
+
+    def __call__(self) -> bool:
+        return self._seconds is not None and time.monotonic() - self.saved >= self._seconds
+
+
+def _between(parts: Parts, clock: _Clock, save: Callable[[], object]) -> Watcher:
+    """Return the watcher that saves between the ends of epochs. The clock decides what is saved, never what it is.
+
+    Of several processes all get the state ready at the same steps, which the first one's clock decides for them.
+    """
     state, batches = parts.state, len(parts.data.loaders["train"])
-    saved = time.monotonic()
+    every_steps = parts.config.train.checkpoint_every_steps
 
     def watch(step: Step) -> None:
-        nonlocal saved
-        now = time.monotonic()
-        due = (every_steps and step.index % every_steps == 0) or (every_minutes and now - saved >= 60 * every_minutes)
-        if due and state.progress.position < batches:  # else the end of the epoch is saved right away
-            check_weights(state)
-            saver.save(state, needed=False)
-            saved = now
+        by_time = clock() if state.ranks is None else state.ranks.agreement.saves
+        if ((every_steps and step.index % every_steps == 0) or by_time) and state.progress.position < batches:
+            check_weights(state)  # at the end of an epoch it is saved right away
+            state.settle()
+            save()
+            clock.saved = time.monotonic()
 
     return watch
 
@@ -162,7 +217,7 @@ def _layers_watched(parts: Parts, log: RunLog) -> Watcher:
     )
 
 
-def _raise_interrupted(log: RunLog, index: int, request: StopRequest) -> None:
+def _raise_interrupted(log: RunLog, index: int, request: StopRequest | Agreement) -> None:
     message = f"stopped after step {index}, which is saved; go on with: "
     message += f"torchwork resume {shlex.quote(str(log.directory))}"
     log.note(message)

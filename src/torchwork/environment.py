@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from torchwork import revision
+from torchwork import dist, revision
 
-_OF_THE_MOMENT = ("started", "command", "resumed")
+_OF_THE_MOMENT = ("started", "command", "resumed", "launch.id", "launch.agent")
 _PACKAGES = ("torchwork", "torch", "numpy", "pandas", "pillow", "scikit-learn", "safetensors", "pydantic", "matplotlib")
 
 
@@ -29,6 +29,7 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
         "device": str(device),
         "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": threads,
+        "processes": dist.world(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "git": revision.of(Path.cwd()),
     }

@@ -40,9 +40,23 @@ def finish(parts: Parts, directory: Path, command: str) -> None:
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     elif parts.state.averaged is not None:
         parts.model.load_state_dict(parts.state.judged.state_dict())
+    if parts.state.ranks is not None:
+        parts.state.ranks.share_weights(parts.model)
     weights.save_weights(parts.model, directory / rundir.MODEL)
-    splits = [name for name in ("val", "test") if name in parts.data.splits]
+    splits = _judged(parts)
     evaluate_splits(parts, directory, splits, command, ending=True)
+
+
+def take_part(parts: Parts) -> None:
+    """Evaluate this process's share of val and test by the first one's best weights."""
+    assert parts.state.ranks is not None
+    parts.state.ranks.share_weights(parts.model)
+    for split in _judged(parts):
+        evaluate_model(parts.model, parts.task, parts.data.loaders[split], ranks=parts.state.ranks)
+
+
+def _judged(parts: Parts) -> list[str]:
+    return [name for name in ("val", "test") if name in parts.data.splits]
 
 
 def evaluate_splits(
@@ -123,7 +137,7 @@ def _add(path: Path, content: dict[str, Any]) -> None:
 def _evaluation(parts: Parts, split: str, directory: Path) -> Evaluation:
     told: dict[str, Any] = {"progress": parts.state.progress, "on_cut": partial(faults.note, directory)}
     if split != "train":
-        return evaluate_model(parts.model, parts.task, parts.data.loaders[split], **told)
+        return evaluate_model(parts.model, parts.task, parts.data.loaders[split], ranks=parts.state.ranks, **told)
     loader = evaluation_loader(parts.config, parts.data, split, parts.device)
     try:
         return evaluate_model(parts.model, parts.task, loader, **told)

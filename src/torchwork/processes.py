@@ -32,7 +32,7 @@ def current() -> Process:
     >>> standing(current())
     'alive'
     """
-    return Process(os.getpid(), _start(os.getpid()), socket.gethostname(), _space())
+    return Process(os.getpid(), started(os.getpid()), socket.gethostname(), _space())
 
 
 def standing(process: Process) -> Standing:
@@ -44,7 +44,7 @@ def standing(process: Process) -> Standing:
         return "elsewhere"
     if not process.started:
         return "unknown"
-    return "alive" if process.pid > 0 and _start(process.pid) == process.started else "gone"
+    return "alive" if process.pid > 0 and started(process.pid) == process.started else "gone"
 
 
 def interrupt(process: Process) -> None:
@@ -61,7 +61,7 @@ def interrupt(process: Process) -> None:
     os.kill(process.pid, signal.SIGINT)
 
 
-def _start(pid: int) -> str:
+def started(pid: int) -> str:
     """Return what tells the start of a process, empty where there is none or where it has ended."""
     return _start_on_linux(pid) if sys.platform == "linux" else _start_by_ps(pid)
 

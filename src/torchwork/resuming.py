@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torchwork import assembly, changes, config, course, durable, environment, resolved, run_split, rundir
+from torchwork import (
+    assembly,
+    changes,
+    config,
+    course,
+    dist,
+    durable,
+    environment,
+    resolved,
+    run_split,
+    rundir,
+    together,
+)
 from torchwork.assembly import Parts
 from torchwork.changes import Change
 from torchwork.config import Config
@@ -43,23 +55,27 @@ def go_on(
         RunError, Interrupted: as `torchwork.train`.
     """
     log = RunLog(directory, progress)
-    if rundir.is_complete(directory) and not _differing(directory, given)[2]:
-        _complete(log, [])
-        return
-    with rundir.locked(directory):
-        kept, wanted, found = _differing(directory, given)
+    with together.readable(directory) as here:
+        if dist.from_first(rundir.is_complete(here) and not _differing(here, given)[2]):
+            _complete(log, [])
+            return
+    with together.directory_of(lambda: directory), together.readable(directory) as here:
+        kept, wanted, found = _differing(here, given)
         changes.check(found, allowed)
-        place = checkpoint.latest(directory / rundir.CHECKPOINTS)
+        place = checkpoint.latest(here / rundir.CHECKPOINTS)
         at = checkpoint.progress_of(place) if place is not None else Progress()
-        _check_place(directory, place, at, wanted, found)
-        if rundir.is_complete(directory) and is_over(at, wanted.train.epochs, wanted.train.patience):
+        _check_place(here, place, at, wanted, found)
+        if dist.from_first(rundir.is_complete(here) and is_over(at, wanted.train.epochs, wanted.train.patience)):
             _complete(log, found)
             return
-        with devices.using_threads(wanted.train.threads or 1):
-            settings = changes.closed(given, kept, changes.CHOICES) if given is not None else kept
-            parts = assembly.assemble(run_split.as_begun(settings, directory), pretrained=place is None)
+        settings = changes.closed(given, kept, changes.CHOICES) if given is not None else kept
+        assembled = together.with_threads(settings, here)
+        with devices.using_threads(assembled.train.threads or devices.default_threads()):
+            parts = together.agreed(
+                lambda: assembly.assemble(run_split.as_begun(assembled, here), pretrained=place is None)
+            )
             try:
-                _train_on(_Standing(kept, settings, at, place), parts, log, allowed)
+                _train_on(_Standing(kept, settings, at, place, here), parts, log, allowed)
             finally:
                 parts.data.close()
 
@@ -75,16 +91,17 @@ def _differing(directory: Path, given: Config | None) -> tuple[Config, Config, l
 
 @dataclass(frozen=True)
 class _Standing:
-    """Where a run stands: its config, the one to go on with, and the last checkpoint."""
+    """Where a run stands: its config, the one to go on with, the last checkpoint, and where it can be read."""
 
     kept: Config
     settings: Config
     at: Progress
     place: Path | None
+    here: Path
 
 
 def _complete(log: RunLog, found: Sequence[Change]) -> None:
-    if not (log.directory / rundir.REPORT).is_file():
+    if not (log.directory / rundir.REPORT).is_file() and dist.is_first():
         html.write(log.directory)
     if log.progress is not None:
         said = f"{log.directory} is complete: nothing is left to do"
@@ -113,13 +130,14 @@ def _check_place(directory: Path, place: Path | None, at: Progress, wanted: Conf
 
 def _train_on(standing: _Standing, parts: Parts, log: RunLog, allowed: Sequence[str]) -> None:
     directory, kept, place = log.directory, standing.kept, standing.place
-    run_split.check_same(parts.data.source, directory, numbered=True)
+    run_split.check_same(parts.data.source, standing.here, numbered=True)
     decided = _decided(standing.settings, parts) if standing.settings is not kept else kept
     found = changes.between(kept, decided)
     changes.check(found, allowed)
     _check_moved(parts, found, allowed)
     tell_added(parts, log)
-    recorded = _recorded(directory)
+    recorded = dist.from_first(_recorded(directory) if dist.is_first() else [])
+    together.spread(parts)
     stretched = _stretched(kept, parts)
     entry = _entry(standing.at, found, stretched)
     monitor = parts.options.monitor
@@ -130,12 +148,13 @@ def _train_on(standing: _Standing, parts: Parts, log: RunLog, allowed: Sequence[
     progress = parts.state.progress
     if progress.epoch and not progress.position:
         progress.done = is_over(progress, parts.options.epochs, parts.options.patience)
-    for lost, wrong in checkpoint.damaged(directory / rundir.CHECKPOINTS):
-        log.tell(f"warning: {lost} is damaged and cannot be used: {wrong}")
-    log.tell(f"resumed from {place or 'the beginning'}")
-    _note_environment(parts, log)
-    if found:
-        _change(log, [*recorded, entry], found, decided)
+    if dist.is_first():
+        for lost, wrong in checkpoint.damaged(directory / rundir.CHECKPOINTS):
+            log.tell(f"warning: {lost} is damaged and cannot be used: {wrong}")
+        log.tell(f"resumed from {place or 'the beginning'}")
+        _note_environment(parts, log)
+        if found:
+            _change(log, [*recorded, entry], found, decided)
     if stretched:
         _tell_stretched(log, kept.train.epochs, decided.train.epochs)
     course.run_through(parts, log, "resume")
@@ -147,7 +166,9 @@ def _decided(settings: Config, parts: Parts) -> Config:
     spec = settings.data.split
     by = spec.model_copy(update={"by": split.rule(parts.data.source, spec.model_dump())})
     data = found.data.model_copy(update={"split": by, "clean": settings.data.clean})
-    return found.model_copy(update={"data": data})
+    # another number of processes takes other threads, for as long as there are so many
+    train = found.train.model_copy(update={"threads": settings.train.threads or found.train.threads})
+    return found.model_copy(update={"data": data, "train": train})
 
 
 def _check_moved(parts: Parts, found: Sequence[Change], allowed: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torchwork import assembly, beginning, config, course, finishing, resuming, run_split, rundir
+from torchwork import assembly, beginning, config, course, dist, finishing, resuming, run_split, rundir, together
 from torchwork.loaded import Run, load
 from torchwork.progress.choice import chosen
 from torchwork.progress.outlook import Progress
@@ -43,20 +43,19 @@ def train(
         Interrupted: Ctrl-C, SIGTERM or SIGUSR1, after the current step was finished and saved.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
-    progress = chosen(progress)
+    progress = chosen(progress) if dist.is_first() else None
     check_resume(resume, allow_changes)
-    place = Path(out) if out is not None else None
-    if resume is not None and place is None:
-        place = rundir.newest(settings.name)
-    if resume is None or place is None or not (place / rundir.CONFIG).is_file():
-        begun = _begin(settings, place, progress)
-        if begun is not None:
-            return Run(begun)
-        if resume is None:
-            raise InputError(rundir.taken(Path(place or "")))
-    assert place is not None  # another process made a run of it
-    resuming.go_on(place, progress, settings, allow_changes)
-    return Run(place)
+    with together.joined(settings.distributed.timeout_minutes):
+        place = together.begun(settings.name, Path(out) if out is not None else None, auto=resume is not None)
+        if place is None or not place.goes_on:
+            begun = _begin(settings, place.path if place is not None else None, progress)
+            if begun is not None:
+                return together.opened(begun)
+            if resume is None:
+                raise InputError(rundir.taken(Path(out or "")))
+        assert place is not None  # another process made a run of it
+        resuming.go_on(place.path, progress, settings, allow_changes)
+        return together.opened(place.path)
 
 
 def check_resume(resume: str | None, allow_changes: Sequence[str] = ()) -> None:
@@ -75,17 +74,18 @@ def check_resume(resume: str | None, allow_changes: Sequence[str] = ()) -> None:
 def _begin(settings: config.Config, out: Path | None, progress: Progress | None) -> Path | None:
     """Train in a new directory, or in one where no run has come about yet; None where one has, in the meantime."""
     with devices.using_threads(settings.train.threads or devices.default_threads()):
-        parts = assembly.assemble(settings)
+        parts = together.agreed(lambda: assembly.assemble(settings))
         try:
-            directory = rundir.create(out, settings.name)
-            with rundir.locked(directory):
-                if (directory / rundir.CONFIG).is_file():
+            with together.directory_of(lambda: rundir.create(out, settings.name)) as directory:
+                if dist.from_first((directory / rundir.CONFIG).is_file()):
                     return None
-                beginning.write_beginning(parts, directory)
+                if dist.is_first():
+                    beginning.write_beginning(parts, directory)
                 log = RunLog(directory, progress)
                 log.note(f"transform: {' → '.join(parts.data.pipeline.describe()) or 'none'}")
                 for finding in parts.findings:
                     log.finding(finding)
+                together.spread(parts)
                 course.run_through(parts, log, "train")
         finally:
             parts.data.close()
@@ -115,10 +115,15 @@ def resume(
             make another run of it and are not allowed.
         RunError, Interrupted: as `train`.
     """
-    directory = rundir.existing(path)
-    given = config.load(directory / rundir.CONFIG, overrides) if overrides else None
-    resuming.go_on(directory, chosen(progress), given, allow_changes)
-    return Run(directory)
+    with together.joined():
+        with together.directory_of(lambda: rundir.existing(path), locks=False) as directory:
+            pass
+        given = None
+        if overrides:
+            with together.readable(directory) as here:
+                given = config.load(here / rundir.CONFIG, overrides)
+        resuming.go_on(directory, chosen(progress) if dist.is_first() else None, given, allow_changes)
+        return together.opened(directory)
 
 
 def evaluate(

@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from torchwork import rundir
+from torchwork import dist, rundir
 from torchwork.progress.outlook import Progress, told
 from torchwork.types import Finding
 
 
 class RunLog:
-    """The log of a run. A disk that cannot take it costs lines of the log, never the run."""
+    """The log of a run, which the first of its processes writes. A full disk costs lines, never the run."""
 
     def __init__(self, directory: Path, progress: Progress | None = None) -> None:
         self.directory, self.progress = directory, progress
 
     def note(self, text: str) -> None:
         """Write a line."""
+        if not dist.is_first():
+            return
         with (
             contextlib.suppress(OSError),
             open(self.directory / rundir.LOG, "a", encoding="utf-8", errors="backslashreplace") as file,

@@ -37,6 +37,7 @@ FLOORS = {
         "run_data",
         "run_split",
         "runlog",
+        "together",
     },
     7: {"sweep", "folds", "watch"},
     8: {"cli"},

@@ -17,6 +17,8 @@ def findings(
     smallest_batch: int,
     mined: bool,
     num_val: int,
+    processes: int = 1,
+    sync_batchnorm: bool = False,
 ) -> list[Finding]:
     """Return what is wrong or worth a look in a model, the way its batches are cut, and the samples it learns from.
 
@@ -26,10 +28,14 @@ def findings(
         smallest_batch: Samples in the smallest batch of training.
         mined: Whether triplets are chosen within each batch.
         num_val: Samples to validate on.
+        processes: How many share each batch out.
+        sync_batchnorm: Whether batch norm takes its statistics over all of them.
     """
+    least = smallest_batch if sync_batchnorm else max(1, smallest_batch // processes)
     return [
         *_cut(model, accumulate, mined),
-        *_lone_sample(model, smallest_batch),
+        *_shared(model, processes, mined, sync_batchnorm),
+        *_lone_sample(model, least, processes if not sync_batchnorm else 1),
         *_no_validation(num_val),
     ]
 
@@ -51,12 +57,35 @@ def _cut(model: nn.Module, accumulate: int, mined: bool) -> list[Finding]:
     ]
 
 
-def _lone_sample(model: nn.Module, smallest_batch: int) -> list[Finding]:
+def _shared(model: nn.Module, processes: int, mined: bool, synced: bool) -> list[Finding]:
+    """Name what depends on how a batch is shared out: there several processes do not train quite what one does."""
+    if processes == 1:
+        return []
+    batch_norm, dropout = ([] if synced else _names(model, _NORMS)), _names(model, _DROPOUTS)
+    found = []
+    if batch_norm:
+        what = f"batch normalisation ({_some(batch_norm)}) takes its statistics from each process's rows"
+        fix = "distributed.sync_batchnorm: true takes those of the whole batch, as one process does"
+        found.append(Finding("shared", "warning", "distributed", what, fix))
+    if dropout:
+        what = f"dropout ({_some(dropout)}) draws other masks than one process would"
+        found.append(Finding("shared", "info", "distributed", what, "the samples of each step are the same"))
+    if mined:
+        what = "triplets are mined within each process's rows (data.pairs.mining)"
+        found.append(Finding("shared", "warning", "distributed", what, "take a larger data.batch_size"))
+    return found
+
+
+def _lone_sample(model: nn.Module, smallest_batch: int, processes: int) -> list[Finding]:
     norms = _names(model, _NORMS)
     if smallest_batch > 1 or not norms:
         return []
     message = f"a batch of one sample, of which batch normalisation ({_some(norms)}) has no statistics"
     fix = "take drop_last: true or another batch_size"
+    if processes > 1:
+        message = f"a last batch of which {processes} processes have one sample or none, of which batch normalisation "
+        message += f"({_some(norms)}) has no statistics"
+        fix += ", or distributed.sync_batchnorm: true"
     fails = bool(_names(model, nn.BatchNorm1d))  # on images there are still the places of the one
     severity: Severity = "error" if fails else "warning"
     return [Finding("batch-norm-one", severity, "data.batch_size", f"training has {message}", fix)]

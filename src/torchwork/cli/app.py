@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from torchwork import dist
 from torchwork.caches import of_libraries
 from torchwork.cli.reporting import COME_BACK, FAILED, SIGTERM_EXIT, WRONG_INPUT, reporting
 
@@ -37,6 +38,12 @@ Watch = Annotated[
 AllowChange = Annotated[
     list[str] | None,
     typer.Option("--allow-change", metavar="KEY", help="Go on with another optimizer.lr, say; may be repeated."),
+]
+Nproc = Annotated[
+    int | None, typer.Option("--nproc", min=1, metavar="N", help="Train with N processes of this machine, by torchrun.")
+]
+MaxRestarts = Annotated[
+    int, typer.Option("--max-restarts", min=0, metavar="N", help="With --nproc: go on after N failures of a process.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line; errors so on standard error.")]
@@ -71,6 +78,17 @@ def _ending_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _in_processes(count: int | None, max_restarts: int) -> bool:
+    """Run this command in several processes where that was asked for and has not happened yet; say whether it did."""
+    if count is None or dist.launched():
+        return False
+    with reporting():
+        from torchwork.cli.launching import launch
+
+        launch(sys.argv[1:], count, max_restarts)
+    return True
+
+
 @app.command()
 def train(
     config: ConfigFile,
@@ -90,11 +108,15 @@ def train(
         typer.Option("--resume", metavar="auto", help="Go on with the run in DIR, else the last of runs/<name>."),
     ] = None,
     allow_change: AllowChange = None,
+    nproc: Nproc = None,
+    max_restarts: MaxRestarts = 0,
     watch: Watch = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
+    if _in_processes(nproc, max_restarts):
+        return
     given = {"data.split.fold": fold, "data.split.folds": folds}
     options = {place: f"--{place.rpartition('.')[2]}" for place, value in given.items() if value is not None}
     from torchwork.cli.progress import showing
@@ -213,11 +235,15 @@ def resume(
     run: RunDirectory,
     overrides: Overrides = None,
     allow_change: AllowChange = None,
+    nproc: Nproc = None,
+    max_restarts: MaxRestarts = 0,
     watch: Watch = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that was stopped, or for more epochs."""
+    if _in_processes(nproc, max_restarts):
+        return
     from torchwork.cli.progress import showing
 
     with reporting(as_json=as_json), showing(quiet, as_json) as shown:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, BinaryIO
 
+from torchwork import dist
+
 if TYPE_CHECKING:
     from torchwork.progress.outlook import Progress
 
@@ -20,8 +22,8 @@ def showing(quiet: bool = False, as_json: bool = False) -> Iterator[Progress | b
     Where events are written, they alone reach standard output: whatever else is printed there, by the code of a user's
     data set or by a library, goes to standard error.
     """
-    if not as_json:
-        yield not quiet
+    if not as_json or not dist.is_first():  # of several processes the first one shows
+        yield dist.is_first() and not quiet
         return
     from torchwork.progress.events import Events
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import typer
 
+from torchwork import dist
 from torchwork.types import Finding, InputError, RunError
 
 FAILED, WRONG_INPUT, COME_BACK, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 75, 130, 143
@@ -39,7 +40,9 @@ def reporting(
     """
 
     def end(text: str, code: int, findings: Sequence[Finding] = ()) -> typer.Exit:
-        _tell(_as_json(text, code, findings) if as_json else text)
+        if not getattr(sys.exception(), "told", False):  # of several processes the first one tells what all know
+            text = f"rank {dist.rank()}: {text}" if dist.rank() else text
+            _tell(_as_json(text, code, findings) if as_json else text)
         return typer.Exit(code)
 
     try:

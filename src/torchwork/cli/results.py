@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchwork import rundir
+from torchwork import dist, rundir
 from torchwork.cli import layout
 from torchwork.cli.figures import print_figures, said
 from torchwork.progress.events import Events
@@ -21,6 +21,8 @@ _NAME = 32  # characters of a class name: the table with its numbers stays withi
 
 def tell_results(run: Run, progress: Progress | None) -> None:
     """Tell a run's figures the way its progress was shown: tables, the path alone, or the last event."""
+    if not dist.is_first():
+        return
     if isinstance(progress, Events):
         progress.end(run.path, run.metrics, _report_of(run.path))
     else:

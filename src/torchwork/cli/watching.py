@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from torchwork import dist
 from torchwork.progress.outlook import Outlook, Progress
 from torchwork.types import Finding, Step
 from torchwork.watch.serving import Page, page
@@ -15,7 +16,7 @@ from torchwork.watch.serving import Page, page
 @contextmanager
 def watched(progress: Progress | None, wanted: bool) -> Iterator[Progress | None]:
     """Give who shows the run, with a page beside where one is wanted; the page ends with this."""
-    if not wanted:
+    if not wanted or not dist.is_first():
         yield progress
         return
     with page() as shown:

@@ -218,6 +218,32 @@ class TrainConfig(_Section):
     )
 
 
+class DistributedConfig(_Section):
+    """The keys of ``distributed``: what several processes do that train one model (torchrun, --nproc)."""
+
+    strategy: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto",
+        description="ddp: each process has a copy of the model; fsdp: a part of it, for one that does not fit; "
+        "auto: ddp.",
+    )
+    sync_batchnorm: bool = Field(
+        default=False,
+        description="Batch norm takes mean and variance over the whole batch, as one process does; it waits for the "
+        "others at every such layer. false: over each process's rows.",
+    )
+    find_unused_parameters: bool | None = Field(
+        default=None,
+        description="Whether a step may use other parameters than the one before; null: whether the first batch "
+        "leaves some out.",
+    )
+    check_every_steps: Count = Field(
+        default=100, description="Compare weights and batches of all processes after so many updates."
+    )
+    timeout_minutes: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="How long a step of another process is waited for that is alive."
+    )
+
+
 class Config(_Section):
     """A whole job: data, model, optimisation. Every path in it is relative to the current directory."""
 
@@ -257,6 +283,9 @@ class Config(_Section):
         json_schema_extra=_kind("schedule"),
     )
     train: TrainConfig = Field(default=TrainConfig(), description="The training itself.")
+    distributed: DistributedConfig = Field(
+        default=DistributedConfig(), description="Several processes that train one model."
+    )
     metrics: list[Component] = Field(
         default=[],
         description="Metrics besides the task's own, at the end of the run: torchmetrics' (CohenKappa), or your own "

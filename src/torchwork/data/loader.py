@@ -108,6 +108,7 @@ class Loader:
         if isinstance(source, FileImages) and self._sizing is None:
             pipeline.check_sizes(source.sizes[self.indices], lambda place: source.name(int(self.indices[place])))
         self._num_workers, self._timeout = num_workers, timeout
+        self.share = (0, 1)  # which part of each batch this process takes, of how many: its rank and the world
         self._wanted = resident
         self._kept: Tensor | None = None
         self._finished = False
@@ -168,7 +169,8 @@ class Loader:
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from batch number ``start`` on, the same as when it starts at 0.
 
-        No batch shares memory with another or with what the loader keeps.
+        No batch shares memory with another or with what the loader keeps. With a ``share`` it is this process's rows of
+        each batch; where it has none of them, the first row stands in, and the batch has no ids: nothing of it counts.
         """
         self._open()
         rows = self._rows(epoch)
@@ -179,18 +181,22 @@ class Loader:
         times = when
         size, stop = self.batch_size * each, self.num_samples * each
         cuts = [slice(at, min(at + size, stop)) for at in range(start * size, stop, size)]
+        counts = [True] * len(cuts)
+        if self.share != (0, 1):
+            cuts, counts = _shared(cuts, each, *self.share)
         parts = cuts
         if self._mixing is not None and cuts:  # the partners are read behind the samples, and augmented like them
             partners = self._mixing.partners(when, ids)
             partners = partners if self._sampling is None else rows[partners]
             places = np.concatenate([drawn[cut] for cut in cuts for drawn in (places, partners)])
             times = np.concatenate([drawn[cut] for cut in cuts for drawn in (when, np.full_like(when, epoch))])
-            parts = [slice(2 * (cut.start - cuts[0].start), 2 * (cut.stop - cuts[0].start)) for cut in cuts]
+            ends = np.cumsum([2 * (cut.stop - cut.start) for cut in cuts]).tolist()
+            parts = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
         wanted = self.indices[places]
         keys = [augment.keys(self._seed, times, wanted) for augment in self._augments]
         raw = self._read_anew(times, wanted, parts) if self._kept is None else self._pick(places, parts)
         with deaths_told():
-            for cut, part in zip(cuts, parts, strict=True):
+            for cut, part, counted in zip(cuts, parts, counts, strict=True):
                 read = list(next(raw))
                 target = read.pop()  # and the inputs below: what was read is gone as soon as it is floats
                 inputs = read.pop() if self._finished else self._ready(read.pop(), [drawn[part] for drawn in keys])
@@ -198,7 +204,8 @@ class Loader:
                     inputs, target = self._mixing(inputs, target, when[cut], ids[cut])
                 batch = Batch(inputs, target, ids[cut])
                 del inputs, target
-                yield batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
+                batch = batch if self._companions is None else self._rowed(batch, rows[cut.start // each :])
+                yield batch if counted else batch._replace(ids=batch.ids[:0])
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
@@ -289,6 +296,25 @@ class Loader:
             return side.arrived(pair[0]), pair[1]
 
         return map(arrived, ahead(map(sent, keys)))
+
+
+def _shared(cuts: list[slice], each: int, rank: int, world: int) -> tuple[list[slice], list[bool]]:
+    """Return a process's rows of each batch, of ``each`` places a row, and whether they count.
+
+    The rows are shared out as evenly as can be, the first processes getting more. Where there are none, the batch's
+    first row stands in.
+
+    >>> _shared([slice(0, 5), slice(5, 6)], 1, 1, 2)
+    ([slice(3, 5, None), slice(5, 6, None)], [True, False])
+    """
+    own, counts = [], []
+    for cut in cuts:
+        rows = (cut.stop - cut.start) // each
+        first, end = (-(-rows * place // world) for place in (rank, rank + 1))
+        counts.append(first < end)
+        start = cut.start + first * each if first < end else cut.start
+        own.append(slice(start, start + max(1, end - first) * each))
+    return own, counts
 
 
 def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch_size") -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchwork import dist
 from torchwork.data.dataset import DatasetSource
 from torchwork.types import Schema, Source
 
-# The data of one split may take this share of the memory that is free when they are read.
+# The data of one split may take this share of the memory that is free when they are read, all processes together.
 SHARE = 0.25
 # How many samples are read at a time where all are read: photographs and sounds of a chunk stand in memory together.
 CHUNK_IMAGES = 64
@@ -70,7 +71,7 @@ def read_all(
     first = prepared(source, indices[:1])
     if not isinstance(first, Tensor):
         return None
-    limit = SHARE * free_memory() if budget is None else budget
+    limit = SHARE * free_memory() / dist.local_world() if budget is None else budget
     if first.nbytes * len(indices) > limit:
         return None
     kept = torch.empty((len(indices), *first.shape[1:]), dtype=first.dtype)

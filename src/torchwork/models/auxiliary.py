@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-# By the model's type, so that torchvision's own models, whose types have the same names, are known too.
+# By the names of the model's types, of which ``fully_shard`` puts one in front, so that torchvision's own models, whose
+# types have the same names, are known too.
 _WEIGHTS = {"GoogLeNet": (0.3, 0.3), "Inception3": (0.4,)}
 
 
@@ -20,7 +22,9 @@ def weights(model: nn.Module) -> tuple[float, ...]:
     >>> weights(nn.Linear(2, 2))
     ()
     """
-    return _WEIGHTS.get(type(model).__name__, ()) if getattr(model, "aux_logits", False) else ()
+    model = model.module if isinstance(model, DistributedDataParallel) else model
+    known = (_WEIGHTS[kind.__name__] for kind in type(model).__mro__ if kind.__name__ in _WEIGHTS)
+    return next(known, ()) if getattr(model, "aux_logits", False) else ()
 
 
 def split(outputs: Any) -> tuple[Any, tuple[Any, ...]]:

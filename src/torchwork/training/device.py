@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from torchwork import dist
 from torchwork.types import Finding, InputError
 
 
@@ -22,6 +23,8 @@ def present() -> list[str]:
 def choose(name: str) -> torch.device:
     """Return the device of a name: ``auto`` (the first of CUDA, MPS, CPU that is there), or a device that must exist.
 
+    Of several processes on a host each has the CUDA device of its own number.
+
     Raises:
         InputError: there is no such device; the message names those present.
 
@@ -29,6 +32,8 @@ def choose(name: str) -> torch.device:
     device(type='cpu')
     """
     devices = present()
+    if dist.world() > 1 and (name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())):
+        name = f"cuda:{dist.local_rank()}"  # one device a process, whichever the first one was told
     if name == "auto":
         return torch.device(devices[0])
     wanted = "cuda:0" if name == "cuda" else name
@@ -45,11 +50,15 @@ def choose(name: str) -> torch.device:
 def default_threads(*, beside_readers: bool = False) -> int:
     """Return the number of cores that this process may use, or OMP_NUM_THREADS where that says less.
 
+    Processes on one host share its cores out; torchrun's own OMP_NUM_THREADS=1 is no wish of the user's.
     Beside threads that decode while the model computes it is half of the cores: two that compute and one that decodes
     were slower on two cores than one and one. A fixed rule, as another count gives other bits.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = max(1, cores // dist.local_world())
     asked = os.environ.get("OMP_NUM_THREADS", "")
+    if dist.local_world() > 1 and asked == "1":
+        asked = ""
     found = min(cores, int(asked)) if asked.isdecimal() and int(asked) > 0 else cores
     return max(1, min(found, cores // 2)) if beside_readers else found
 

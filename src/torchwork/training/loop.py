@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchwork import rng
+from torchwork import dist, rng
 from torchwork.metrics.direction import higher_is_better
 from torchwork.optim.clip import clip_grad_norm
 from torchwork.optim.several import takes_gradients
@@ -65,7 +65,9 @@ def updates(
     A window of one batch back-propagates torch's mean loss unchanged. In a window of several, each batch
     back-propagates its sum over the window's weight, which gives the gradient of the one big batch, however unequal the
     batches are. Random layers (dropout) draw from torch's default generator, seeded for each window by
-    (seed, window), so that a run that goes on from here draws the same numbers.
+    (seed, window, rank), so that a run that goes on from here draws the same numbers.
+
+    With ``state.ranks`` the windows are this process's part of those of all, and loss and weight are those of all.
 
     A window in which no sample counts (all targets ignored), or one that is skipped because its loss or gradients are
     not finite, changes nothing and yields a loss of 0 and a weight of 0. Nor does one change anything whose gradients
@@ -89,12 +91,18 @@ def updates(
     parameters = _clipped(state) if clip_norm is not None else []
     for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
         progress.index += 1
-        total = math.fsum(task.weight(batch) for batch in window)
+        if state.ranks is None:
+            total, samples = math.fsum(task.weight(batch) for batch in window), sum(len(batch.ids) for batch in window)
+        else:
+            total, samples = state.ranks.totals(task, window)
         seen = _Seen()
         lr = float(optimizer.param_groups[0]["lr"])
         if total > 0:
             guard.before()
-            gradient = partial(cut_backward, state, task, window, total, layer_seed, on_cut)
+            if state.ranks is None:
+                gradient = partial(cut_backward, state, task, window, total, layer_seed, on_cut)
+            else:
+                gradient = partial(state.ranks.gradient, state, task, window, total, layer_seed)
             closure = _closure(state, gradient, parameters, clip_norm, guard, seen)
             try:
                 if _step(state, closure):
@@ -104,7 +112,7 @@ def updates(
                 guard.answer(found, task, window, total, layer_seed)
                 seen, total = _Seen(), 0.0
         loss = torch.zeros(()) if seen.loss is None else seen.loss
-        yield Step(progress.index, loss, total, seen.norm, lr, sum(len(batch.ids) for batch in window))
+        yield Step(progress.index, loss, total, seen.norm, lr, samples)
 
 
 def _step(state: State, closure: Callable[[], Tensor]) -> bool:
@@ -180,8 +188,9 @@ def _closure(
 
 
 def _layer_seeds(seed: int, first: int) -> Iterator[int]:
+    purpose = f"layers of rank {dist.rank()}" if dist.rank() else "layers"
     while True:  # drawn in blocks: one by one they would cost more than a small step
-        block = rng.keys(seed, "layers", np.arange(first, first + 256)) >> np.uint64(32)
+        block = rng.keys(seed, purpose, np.arange(first, first + 256)) >> np.uint64(32)
         yield from block.tolist()
         first += 256
 
@@ -260,6 +269,7 @@ def run_epochs(
         started = time.perf_counter()
         row = _epoch_row(state, task, val, on_evaluation, on_cut, should_stop) if whole else None
         if row is None:
+            state.settle()  # on every process that trains, as only one of them saves
             save(False)
             return False
         progress.seconds += time.perf_counter() - started
@@ -297,7 +307,7 @@ def _train_epoch(
     state.model.train()
     consumed, total = progress.position, len(train)
     grouped = windows(_timed(train.batches(progress.epoch, start=consumed), progress), options.accumulate)
-    tally = Tally(task, progress)
+    tally = Tally(task, progress, shared=state.ranks is not None)
     state.settle, state.forget = tally.settle, tally.forget
     how: dict[str, Any] = {"seed": options.seed, "clip_norm": options.clip_norm, "guard": guard, "on_cut": on_cut}
     for step in updates(state, grouped, tally, **how):
@@ -347,13 +357,14 @@ def _epoch_row(
         row["overflows"] = progress.overflows
     if val is not None:
         try:
-            evaluation = evaluate(state.judged, task, val, should_stop, progress, on_cut)
+            evaluation = evaluate(state.judged, task, val, should_stop, progress, on_cut, state.ranks)
         except StoppedError:
             return None
-        row["val_loss"] = evaluation.loss
-        row |= {f"val_{name}": value for name, value in task.metrics(evaluation).items()}
-        on_evaluation(evaluation)
-    return row
+        if state.ranks is None or dist.is_first():
+            row["val_loss"] = evaluation.loss
+            row |= {f"val_{name}": value for name, value in task.metrics(evaluation).items()}
+            on_evaluation(evaluation)
+    return row if state.ranks is None else dist.from_first(row)
 
 
 def _begin_next_epoch(state: State, options: TrainOptions) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
 from torch.amp.grad_scaler import GradScaler
@@ -12,6 +12,9 @@ from torch.optim import Optimizer
 
 from torchwork.optim.several import Optimizers
 from torchwork.training.averaging import AveragedWeights
+
+if TYPE_CHECKING:
+    from torchwork.training.ranks import Ranks
 
 
 class Schedule(Protocol):
@@ -65,6 +68,7 @@ class Progress:
 class State:
     """A model on its way, with its optimizer, its schedule and the progress made.
 
+    ``ranks`` is there where other processes train it too.
     ``settle`` brings the progress up to date where the loop holds sums back; called before the progress is kept.
     ``forget`` drops what was noted of the window at hand, which is gone through again or not at all.
     ``scaler`` is there in fp16, ``averaged`` where the weights are averaged.
@@ -76,6 +80,7 @@ class State:
     progress: Progress = field(default_factory=Progress)
     settle: Callable[[], None] = lambda: None
     forget: Callable[[], None] = lambda: None
+    ranks: Ranks | None = None
     scaler: GradScaler | None = None
     averaged: AveragedWeights | None = None
 

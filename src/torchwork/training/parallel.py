@@ -1,0 +1,72 @@
+"""A model made ready to be trained by several processes: each with a copy of it, or with a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from torchwork.training.device import keeping_generators
+from torchwork.training.ranks import Ranks, standing_in
+from torchwork.types import Batch, Task
+
+
+def replicated(
+    model: nn.Module, task: Task, batch: Batch, device: torch.device, *, find_unused_parameters: bool | None = None
+) -> Ranks:
+    """Return what a step needs where each process has a whole copy of the model.
+
+    Args:
+        model: On its device; the first process's weights and buffers go to all others.
+        task: What is trained for.
+        batch: One to try the model on; nothing of the trial stays.
+        device: Where the model is.
+        find_unused_parameters: Whether a step may leave parameters out, others than the step before; None: whether it
+            does on ``batch``. As DistributedDataParallel's, it costs a walk through the graph at every step.
+    """
+    if find_unused_parameters is None:
+        find_unused_parameters = bool(without_gradient(model, task, batch, device))
+    net = DistributedDataParallel(
+        model,
+        device_ids=[device] if device.type == "cuda" else None,
+        find_unused_parameters=find_unused_parameters,
+    )
+    # torch cuts the gradients into buckets anew after the first step, and adds up those of three processes or more in
+    # an order that depends on the buckets: a run that goes on shall begin with the same ones as one that never stopped
+    with _undone(model, device):
+        _try(net, task, batch)
+        _try(net, task, batch)
+    return Ranks(net, net.no_sync)
+
+
+def without_gradient(model: nn.Module, task: Task, batch: Batch, device: torch.device) -> list[str]:
+    """Return the names of trained parameters that get no gradient from a batch."""
+    with _undone(model, device):
+        _try(model, task, batch)
+        return [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def _try(net: nn.Module, task: Task, batch: Batch) -> None:
+    with standing_in(not len(batch.ids)):
+        task.loss(net, batch, 1.0).backward()
+
+
+@contextmanager
+def _undone(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Train the model while inside; leave its buffers, its mode and torch's generators as they were, no gradients."""
+    before: dict[str, Any] = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    was_training = model.training
+    try:
+        with keeping_generators(device):
+            model.train()
+            yield
+    finally:
+        model.train(was_training)
+        model.zero_grad()
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])

@@ -1,0 +1,153 @@
+"""One of several processes that train one model: its part of every step, and what all of them agree on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+
+from torchwork import dist
+from torchwork.optim.several import Optimizers
+from torchwork.training.gradient import seed_random_layers
+from torchwork.training.interrupt import ASKING, StopRequest
+from torchwork.types import Batch, Task
+
+
+class Agreement:
+    """A wish to stop that all processes grant after the same step, whichever of them was asked; call it to know.
+
+    Calling it asks the others, unless the last step has done so already. ``saves`` says whether one of them wished to
+    save after the last step, by its own clock.
+    """
+
+    signal: int | None = None
+    saves: bool = False
+
+    def __init__(self, request: StopRequest, is_time_to_save: Callable[[], bool] = lambda: False) -> None:
+        self._request, self._is_time_to_save = request, is_time_to_save
+        self._fresh = False
+
+    def wish(self) -> list[float]:
+        """Return this process's own wishes as numbers to be summed."""
+        return [*(float(self._request.signal == number) for number in ASKING), float(self._is_time_to_save())]
+
+    def hear(self, wishes: Sequence[float]) -> None:
+        """Take note of the sums of all wishes."""
+        *stops, saves = wishes
+        self._fresh, self.saves = True, saves > 0
+        if self.signal is None:
+            self.signal = next((int(number) for number, asked in zip(ASKING, stops, strict=True) if asked), None)
+
+    def __call__(self) -> bool:
+        if not self._fresh:
+            self.hear(dist.sums(self.wish()))
+        self._fresh = False
+        return self.signal is not None
+
+
+class Training(Protocol):
+    """What is stepped."""
+
+    @property
+    def optimizer(self) -> Optimizer | Optimizers: ...
+    @property
+    def scaler(self) -> GradScaler | None: ...
+
+
+class Ranks:
+    """What a step needs of the other processes.
+
+    Args:
+        net: What the batches go through: the model, made ready so that its backward pass averages the gradients over
+            the processes (DistributedDataParallel, or a model of ``fully_shard``).
+        apart: A context in which a backward pass keeps its gradients to itself, for all batches of a window but the
+            last.
+        sharded: Whether each process holds a part of the weights only.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        apart: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        *,
+        sharded: bool = False,
+    ) -> None:
+        self.net = net
+        self.sharded = sharded
+        self.agreement = Agreement(StopRequest())
+        self._apart = apart
+        self._world = dist.world()
+
+    def totals(self, task: Task, window: Sequence[Batch]) -> tuple[float, int]:
+        """Return the weight and the number of samples of a window over all processes."""
+        counted = [batch for batch in window if len(batch.ids)]
+        total, count = dist.sums([math.fsum(map(task.weight, counted)), sum(len(batch.ids) for batch in counted)])
+        return total, int(count)
+
+    def gradient(self, state: Training, task: Task, window: Sequence[Batch], total: float, layer_seed: int) -> Tensor:
+        """Seed dropout, forget the gradients there were, and back-propagate as `backward`."""
+        seed_random_layers(layer_seed, window[0].target.device)
+        state.optimizer.zero_grad()
+        return self.backward(task, window, total, state.scaler)
+
+    def backward(
+        self, task: Task, window: Sequence[Batch], total: float, scaler: GradScaler | None = None
+    ) -> Tensor:
+        """Back-propagate this process's share of a window and return the loss of the whole, float64.
+
+        Each batch gives its sum over the ``total`` weight; times the world, as the gradients are averaged over it. A
+        batch without ids, of which other processes have the samples, takes part with weight 0.
+        """
+        shares = []
+        for place, batch in enumerate(window):
+            counts = len(batch.ids) > 0
+            with nullcontext() if place == len(window) - 1 else self._apart(), standing_in(not counts):
+                share = task.loss(self.net, batch, total)
+                if not counts:
+                    share = share * 0
+                whole = share * self._world
+                (whole if scaler is None else scaler.scale(whole)).backward()
+            shares.append(share.detach())
+        loss, *wishes = dist.sums([float(torch.stack(shares).double().sum()), *self.agreement.wish()])
+        self.agreement.hear(wishes)
+        return torch.tensor(loss, dtype=torch.float64)
+
+    def share_weights(self, model: nn.Module) -> None:
+        """Give all processes the first one's weights and buffers."""
+        for tensor in model.state_dict().values():
+            torch.distributed.broadcast(tensor, 0)
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give all processes the first one's buffers: the running statistics of batch norm, which are its own."""
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, 0)
+
+
+# Whether the batch that goes through the model is one of which no sample counts; batch norm over all processes asks.
+_standing_in = False
+
+
+class standing_in:  # noqa: N801 - a context, as torch.no_grad
+    """Say that no sample of a batch counts, while inside."""
+
+    def __init__(self, only: bool) -> None:
+        self._only = only
+
+    def __enter__(self) -> None:
+        global _standing_in
+        self._before, _standing_in = _standing_in, self._only
+
+    def __exit__(self, *error: object) -> None:
+        global _standing_in
+        _standing_in = self._before
+
+
+def stands_in() -> bool:
+    """Whether the batch that goes through the model now is one of which no sample counts."""
+    return _standing_in

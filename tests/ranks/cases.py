@@ -1,0 +1,196 @@
+"""What a process of a test trains: small models on made data, by the loop and nothing around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from torchwork import dist
+from torchwork.data import pairs
+from torchwork.data.augment.build import build as augment
+from torchwork.data.loader import Loader
+from torchwork.data.memory import InMemory
+from torchwork.data.target import Target
+from torchwork.data.transform import Pipeline
+from torchwork.optim import build as optimizers
+from torchwork.optim import schedule
+from torchwork.tasks import contracts
+from torchwork.training import batchnorm, parallel
+from torchwork.training.divergence import divergence_watcher
+from torchwork.training.evaluate import evaluate
+from torchwork.training.loop import TrainOptions, run_epochs
+from torchwork.training.state import State
+from torchwork.types import Schema
+
+SYMBOLS = "abcd"
+
+
+def source(samples: int, target: str, kind: str = "rows") -> InMemory:
+    """Return made samples: rows of six numbers, small images, or rows of whole numbers below 12."""
+    generator = torch.Generator().manual_seed(samples)
+    if kind == "images":
+        inputs = torch.randint(0, 256, (samples, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    elif kind == "words":
+        inputs = torch.randint(0, 12, (samples, 5), generator=generator)
+    elif kind == "steps":
+        inputs = torch.randn(samples, 9, 6, generator=generator, dtype=torch.float64)
+    else:
+        inputs = torch.randn(samples, 6, generator=generator, dtype=torch.float64)
+    classes = np.arange(samples) % 3
+    targets: Any = classes
+    if target == "number":
+        targets = torch.randn(samples, 2, generator=generator, dtype=torch.float64).numpy()
+    elif target == "score":
+        targets = torch.randn(samples, 1, generator=generator, dtype=torch.float64).numpy()
+    elif target == "sequence":
+        targets = np.array([SYMBOLS[place % 4] + SYMBOLS[place % 3] * (place % 2) for place in range(samples)])
+    names = {"number": ("y", "z"), "score": ("y",)}.get(target, ())
+    meaning = {"class": "class", "sequence": "sequence"}.get(target, "number")
+    shown = "image" if kind == "images" else "array"
+    return InMemory(inputs, targets, Schema(shown, meaning, target_names=names))
+
+
+class Branched(nn.Module):
+    """Leaves out one of its branches, the more of them the more the first number of a batch says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.unused = nn.Linear(6, 3), nn.Linear(6, 3), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.a(x) + (self.b(x) if x[0, 0] > 0 else 0)
+
+
+class Headed(nn.Module):
+    """GoogLeNet in all that matters here: heads that only training has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aux_logits = True
+        self.body, self.head, self.one, self.two = (nn.Linear(6, n) for n in (6, 3, 3, 3))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = torch.tanh(self.body(x))
+        return (self.head(x), self.one(x), self.two(x)) if self.training else self.head(x)
+
+
+Headed.__name__ = "GoogLeNet"
+
+
+class Reading(nn.Module):
+    """Log-probabilities for each of nine steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x).log_softmax(2)
+
+
+def model_of(name: str, outputs: int = 3) -> nn.Module:
+    torch.manual_seed(0)
+    return {
+        "mlp": lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, outputs)),
+        "dropout": lambda: nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, outputs)),
+        "norm": lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, outputs)),
+        "conv": lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, outputs)
+        ),
+        "sparse": lambda: nn.Sequential(nn.Embedding(12, 4, sparse=True), nn.Flatten(), nn.Linear(20, outputs)),
+        "branched": Branched,
+        "headed": Headed,
+        "reading": Reading,
+    }[name]()
+
+
+def train(
+    *,
+    samples: int = 13,
+    target: str = "class",
+    kind: str = "rows",
+    model: str = "mlp",
+    outputs: int = 3,
+    task: str | None = None,
+    loss: Any = None,
+    optimizer: Any = None,
+    rates: Any = None,
+    batch_size: int = 5,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+    epochs: int = 2,
+    augments: Any = (),
+    drop_last: bool = False,
+    sync: bool = False,
+    find_unused: bool | None = None,
+    double: bool = True,
+    mining: Any = "none",
+    strategy: str = "ddp",
+) -> dict[str, Any]:
+    """Train and evaluate; return each step's loss, the history, the weights, and what was evaluated, in its order."""
+    loader, judge, the_task, dtype = _data(
+        *(samples, target, kind, task, loss, batch_size, augments, drop_last, double, mining),
+    )
+    net = model_of(model, outputs).to(dtype)
+    if sync:
+        batchnorm.synchronise(net) if dist.group() is not None else None
+    ranks = None
+    if dist.group() is not None:
+        loader.share = judge.share = (dist.rank(), dist.world())
+        batch = next(loader.batches(0))
+        ranks = parallel.replicated(net, the_task, batch, torch.device("cpu"), find_unused_parameters=find_unused)
+    steered = optimizers.build(optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9}, net)
+    steps_per_epoch = -(-len(loader) // accumulate)
+    changed = schedule.build(rates, steered, epochs=epochs, steps_per_epoch=steps_per_epoch)
+    state = State(net, steered, changed, ranks=ranks)
+    steps: list[Any] = []
+    watchers = [steps.append]
+    if ranks is not None:
+        watchers.append(divergence_watcher(state, loader.order, len(loader), every=1))
+    options = TrainOptions(epochs, 7, accumulate, clip_norm)
+    run_epochs(state, the_task, loader, judge, options, watchers=watchers)
+    seen = evaluate(net, the_task, judge, ranks=ranks)
+    return {
+        "losses": [float(step.loss) for step in steps],
+        "weight": [step.weight for step in steps],
+        "samples": [step.samples for step in steps],
+        "history": [{k: v for k, v in row.items() if k not in ("seconds", "waited")} for row in state.progress.history],
+        "weights": {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()},
+        "evaluation": {name: column.numpy() for name, column in vars(seen).items()},
+        "metrics": the_task.metrics(seen) if dist.is_first() else None,
+    }
+
+
+def _data(
+    samples: int,
+    target: str,
+    kind: str,
+    task: str | None,
+    loss: Any,
+    batch_size: int,
+    augments: Any,
+    drop_last: bool,
+    double: bool,
+    mining: Any,
+) -> tuple[Loader, Loader, Any, torch.dtype]:
+    """Return the batches to learn from and those to judge by, and the task."""
+    data, ids = source(samples, target, kind), np.arange(samples)
+    meaning = Target.fit(data.schema, data.targets, {"train": ids}, "made")
+    pipeline = Pipeline([{"name": "Normalize"}] if kind == "images" else [], data.schema)
+    pipeline.dtype = torch.float64 if double else torch.float32
+    pipeline.fit(data, ids)
+    the_task = contracts.choose(
+        task, loss, target=meaning.kind, classes=meaning.classes, target_names=meaning.target_names, mining=mining
+    )
+    the_task.criterion.to(torch.device("cpu"), pipeline.dtype)
+    companions = None
+    if the_task.companions:
+        encoded = meaning.encode(data.targets).numpy()
+        companions = pairs.companions(the_task.companions, encoded, ids, 0, classes=meaning.classes or (), part="train")
+    common: dict[str, Any] = {"pipeline": pipeline, "target": meaning, "batch_size": batch_size, "seed": 3}
+    common["companions"] = companions
+    loader = Loader(data, ids, shuffle=True, augments=augment(augments), drop_last=drop_last, **common)
+    return loader, Loader(data, ids, **common), the_task, pipeline.dtype

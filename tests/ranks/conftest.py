@@ -1,0 +1,3 @@
+from ranks.processes import together
+
+__all__ = ["together"]
