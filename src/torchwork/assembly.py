@@ -133,6 +133,9 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
 def _check_setup(parts: Parts) -> None:
     """Add what there is to say about the whole; refuse what would fail in the middle of an epoch."""
     data, pairs = parts.config.data, parts.config.data.pairs
+    if parts.options.nonfinite == "rollback" and dist.world() > 1:
+        message = "rollback is for one process"
+        raise InputError(Finding("several-processes", "error", "train.nonfinite", message, "take skip or stop"))
     ragged = parts.data.loaders["train"].num_samples % data.batch_size
     found = setup.findings(
         parts.model,

@@ -16,6 +16,7 @@ import typer
 from torchwork import dist
 from torchwork.caches import of_libraries
 from torchwork.cli.reporting import COME_BACK, FAILED, SIGTERM_EXIT, WRONG_INPUT, reporting
+from torchwork.types import Finding, InputError
 
 app = typer.Typer(
     name="torchwork",
@@ -115,6 +116,11 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
+    if folds is not None and fold is None and (nproc is not None or dist.launched()):
+        with reporting(as_json=as_json):
+            message = "the folds are trained one after the other, each by one process"
+            fix = "give --fold K as well, a command for each fold"
+            raise InputError(Finding("contradiction", "error", "--folds", message, fix))
     if _in_processes(nproc, max_restarts):
         return
     given = {"data.split.fold": fold, "data.split.folds": folds}

@@ -221,11 +221,6 @@ class TrainConfig(_Section):
 class DistributedConfig(_Section):
     """The keys of ``distributed``: what several processes do that train one model (torchrun, --nproc)."""
 
-    strategy: Literal["auto", "ddp", "fsdp"] = Field(
-        default="auto",
-        description="ddp: each process has a copy of the model; fsdp: a part of it, for one that does not fit; "
-        "auto: ddp.",
-    )
     sync_batchnorm: bool = Field(
         default=False,
         description="Batch norm takes mean and variance over the whole batch, as one process does; it waits for the "

@@ -96,9 +96,7 @@ class Ranks:
         state.optimizer.zero_grad()
         return self.backward(task, window, total, state.scaler)
 
-    def backward(
-        self, task: Task, window: Sequence[Batch], total: float, scaler: GradScaler | None = None
-    ) -> Tensor:
+    def backward(self, task: Task, window: Sequence[Batch], total: float, scaler: GradScaler | None = None) -> Tensor:
         """Back-propagate this process's share of a window and return the loss of the whole, float64.
 
         Each batch gives its sum over the ``total`` weight; times the world, as the gradients are averaged over it. A
