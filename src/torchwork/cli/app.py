@@ -79,8 +79,15 @@ def _ending_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _in_processes(count: int | None, max_restarts: int) -> bool:
-    """Run this command in several processes where that was asked for and has not happened yet; say whether it did."""
+def _in_processes(count: int | None, max_restarts: int, alone: str | None = None) -> bool:
+    """Run this command in several processes where that was asked for and has not happened yet; say whether it did.
+
+    ``alone`` names an option with which it is done by one process.
+    """
+    if alone is not None and (count is not None or dist.world() > 1):
+        with reporting():
+            message = "several processes train one run, and this trains one after the other"
+            raise InputError(Finding("contradiction", "error", alone, message, "add --fold K, a command for each fold"))
     if count is None or dist.launched():
         return False
     with reporting():
@@ -116,12 +123,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
-    if folds is not None and fold is None and (nproc is not None or dist.launched()):
-        with reporting(as_json=as_json):
-            message = "the folds are trained one after the other, each by one process"
-            fix = "give --fold K as well, a command for each fold"
-            raise InputError(Finding("contradiction", "error", "--folds", message, fix))
-    if _in_processes(nproc, max_restarts):
+    if _in_processes(nproc, max_restarts, alone="--folds" if folds is not None and fold is None else None):
         return
     given = {"data.split.fold": fold, "data.split.folds": folds}
     options = {place: f"--{place.rpartition('.')[2]}" for place, value in given.items() if value is not None}
