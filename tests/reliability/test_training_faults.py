@@ -52,7 +52,7 @@ def by_hand(settings, left_out=()):
 
     parts = assembly.assemble(load(settings))
     model = parts.model.train()
-    optimizer, index = torch.optim.Adam(model.parameters(), lr=1e-2), 0
+    optimizer, index = parts.state.optimizer, 0
     for epoch in range(settings["train"]["epochs"]):
         for batch in parts.data.loaders["train"].batches(epoch):
             index += 1
