@@ -99,6 +99,11 @@ def test_all_that_would_make_another_run_is_refused_at_once_with_old_and_new(tmp
     assert not (out / rundir.CHANGES).exists()
 
 
+def test_what_is_done_about_nan_may_change_as_long_as_nothing_was_done_about_it():
+    assert changes.Change("train.nonfinite", "stop", "skip").harmless
+    assert not changes.Change("train.nonfinite", "skip", "stop").harmless
+
+
 def test_a_config_that_lost_what_decided_the_loss_is_another(tmp_path):
     out = stopped(config(loss="MultiMarginLoss"), tmp_path / "run", 3)
     with pytest.raises(InputError, match=r"loss: the run has MultiMarginLoss.*and this would be CrossEntropyLoss"):

@@ -54,7 +54,9 @@ class Change(NamedTuple):
 
     @property
     def harmless(self) -> bool:
-        """Whether it changes nothing that training computes; more or fewer epochs may, by the schedule."""
+        """Whether a run that began with it is the same so far; another number of epochs may not be, by the schedule."""
+        if self.key == "train.nonfinite":
+            return bool(self.old == "stop")  # the run would have ended where it had made a difference
         return within(self.key, _HARMLESS)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from torchwork import catalog
 from torchwork.assembly import Parts
 from torchwork.building import FROM_DATA
-from torchwork.config import Config
+from torchwork.config import Config, load
 from torchwork.data import AUGMENTS, SOURCES, TRANSFORMS
 from torchwork.losses import LOSSES
 from torchwork.losses.criterion import HIDDEN as HIDDEN_OF_LOSSES
@@ -43,7 +43,8 @@ def written_out(parts: Parts) -> Config:
             update={"monitor": monitor if "val" in parts.data.splits or monitor == "train_loss" else None}
         ),
     }
-    return config.model_copy(update=update)
+    # loaded, so that a run that goes on with it writes the same
+    return load(config.model_copy(update=update).model_dump())
 
 
 def filled(config: Config) -> Config:
