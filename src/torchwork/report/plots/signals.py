@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_CHANNELS = 4
 _LINES, _STRIP, _HEAD, _FOOT = 0.75, 0.14, 0.24, 0.3  # inches
-_LEFT, _RIGHT = 0.8, 0.1
+_LEFT, _RIGHT, _GAP = 0.8, 0.1, 0.08
 
 
 def signal_maps(signals: Any, gradients: Any, cams: Any = (), *, labels: Sequence[str] = ()) -> Figure:
@@ -55,7 +55,7 @@ def strips(gradient: Any, cam: Any = None) -> dict[str, np.ndarray]:
 
 def height(heat: Mapping[str, np.ndarray]) -> float:
     """Return how many inches a signal with its strips takes."""
-    return _LINES + len(heat) * _STRIP + _FOOT
+    return _LINES + _GAP + len(heat) * _STRIP + _FOOT
 
 
 def panel(figure: Figure, signal: np.ndarray, heat: Mapping[str, np.ndarray], top: float, title: str = "") -> None:
@@ -73,7 +73,7 @@ def panel(figure: Figure, signal: np.ndarray, heat: Mapping[str, np.ndarray], to
     drawn.tick_params(labelbottom=False)
     style.plain([drawn.set_title(label(title, 70))])
     for number, (name, values) in enumerate(heat.items()):
-        strip = axes(_LINES + number * _STRIP + 0.02, _STRIP - 0.02)
+        strip = axes(_LINES + _GAP + number * _STRIP, _STRIP - 0.02)
         known = np.nan_to_num(np.asarray(values, np.float64), posinf=0.0)
         strip.imshow(known[None], cmap=tiles.HEAT, aspect="auto", vmin=0, extent=(-0.5, steps - 0.5, 0, 1))
         strip.set(yticks=[])
