@@ -185,6 +185,18 @@ def existing(path: str | Path) -> Path:
     return path
 
 
+def inside(directory: Path, name: str) -> Path | None:
+    """Return the path of a file that one of a run's own files names; None where it is none or lies outside the run.
+
+    A run directory may come from anywhere: what it names must not bring other files into a report.
+    """
+    try:
+        path = (directory / name).resolve()
+        return path if path.is_relative_to(directory.resolve()) and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL in it, a circle of links
+        return None
+
+
 def is_complete(directory: Path) -> bool:
     """Tell whether a run came to its end: ``evaluate`` may have written some splits' metrics before."""
     try:
