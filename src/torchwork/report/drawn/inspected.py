@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from torchwork import rundir
 from torchwork.report.facts import Facts
 
 
