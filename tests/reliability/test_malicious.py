@@ -12,43 +12,9 @@ import torch
 
 from reliability import commands, gadgets
 from reliability.gadgets import CANARY, Gadget, deep, place, safetensors, tensor, torch_zip
+from reliability.hostile import IRIS, ROW, ends
 from torchwork import rundir
-from torchwork.data.cifar import _PIXELS
 from torchwork.training import checkpoint, store
-
-ROW = "Malicious files, none executed"
-
-IRIS = """
-data: {source: Iris, transform: [Normalize], batch_size: 16}
-model: {name: MLP, hidden: [8]}
-optimizer: {name: Adam, lr: 1e-2}
-train: {epochs: 2, threads: 1}
-"""
-
-
-def ends(folder, *arguments, code=2, says=""):
-    """Run a command; it must end with this code, an error that says this, and without any misdeed."""
-    before = {path.name for path in folder.parent.iterdir()} | {f"{folder.name}-said"}
-    ended = commands.run(*arguments, folder=folder)
-    assert "Traceback" not in ended.err + ended.out, ended.err[-1000:]
-    assert ended.code == code, ended.out[-500:] + ended.err[-1000:]
-    assert "mistake in Torchwork" not in ended.err
-    if code:
-        assert "error: " in ended.err
-    assert says in ended.err + ended.out, ended.out[-500:] + ended.err[-1000:]
-    assert ended.misdeeds == []
-    assert not list(folder.parent.rglob(CANARY)), "it was executed"
-    assert {path.name for path in folder.parent.iterdir()} == before, "something was written outside"
-    return ended
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """The working directory of a command, in a folder with nothing else."""
-    made = tmp_path / "all" / "work"
-    made.mkdir(parents=True)
-    return made
-
 
 # -- weights ----------------------------------------------------------------------------------------------------------
 
@@ -241,6 +207,15 @@ def test_what_a_run_learnt_names_no_code(run, folder, counted):
     counted(ROW, 1)
 
 
+@pytest.mark.parametrize("command", [["report", "run"], ["compare", "run", "other"]])
+def test_what_only_draws_imports_nothing_that_a_config_names(command, run, folder, counted):
+    place(folder / "evil.py", f"open('{CANARY}', 'w')")
+    place(run / rundir.CONFIG, (run / rundir.CONFIG).read_text().replace("name: MLP", "name: 'evil:Net'"))
+    shutil.copytree(run, folder / "other")
+    ends(folder, *command, code=0)
+    counted(ROW, 1)
+
+
 def test_a_report_shows_nothing_from_outside_of_its_run(run, folder, counted):
     secret = place(folder.parent / "secret.png", "a secret that is no picture")
     place(folder / "secret.npz", gadgets.npz(secret=gadgets.npy(np.full(3, 4711.5))))
@@ -310,160 +285,3 @@ def test_configs_that_are_more_than_a_config(name, folder, counted):
     place(folder / name, CONFIGS[name])
     ends(folder, "train", name, says="name" if "name" in name else "")
     counted(ROW, 1)
-
-
-# -- data -------------------------------------------------------------------------------------------------------------
-
-
-def arrays(folder):
-    return f"data: {{source: {{name: Arrays, path: {folder}}}, batch_size: 4}}" + IRIS[IRIS.index("\nmodel") :]
-
-
-LABELS = gadgets.npy(np.arange(20) % 2)
-DATA = {
-    "objects.npz": (lambda: gadgets.npz(x=gadgets.npy_of_objects(), y=LABELS), "Object arrays"),
-    "objects-as-labels.npz": (lambda: gadgets.npz(x=LABELS, y=gadgets.npy_of_objects()), "Object arrays"),
-    "code-as-a-header.npz": (lambda: gadgets.npz(x=gadgets.npy_with_code(), y=LABELS), "cannot be read"),
-    "claims.npz": (lambda: gadgets.npz(x=gadgets.npy_that_claims((1 << 40,)), y=LABELS), "cannot be read"),
-    "overflow.npz": (lambda: gadgets.npz(x=gadgets.npy_that_claims((HUGE, HUGE)), y=LABELS), "cannot be read"),
-    "traversal.npz": (lambda: gadgets.npz(**{"../../x": LABELS, "y": LABELS}), "has no array 'x'"),
-    "pickle.npz": (lambda: gadgets.pickled(), "cannot be read"),
-    "claims.idx": (lambda: b"\0\0\x08\x03" + b"\xff" * 12, "but has 16"),
-    "bomb.idx.gz": (lambda: gadgets.zeros_gzipped(b"\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x02", 8 << 10), "more"),
-}
-
-
-@pytest.mark.parametrize("name", DATA)
-def test_arrays_that_are_none(name, folder, counted):
-    content, says = DATA[name]
-    place(folder / name, content())
-    config = arrays(name if "idx" not in name else f"{name}, labels: {name}")
-    place(folder / "config.yaml", config)
-    ends(folder, "train", "config.yaml", says=says)
-    counted(ROW, 1)
-
-
-def test_objects_to_predict(run, folder, counted):
-    facts = json.loads((run / rundir.DATA).read_text())
-    place(run / rundir.DATA, json.dumps({**facts, "inputs": "array"}))
-    for name, content in (("new.npz", gadgets.npz(x=gadgets.npy_of_objects())), ("new.npy", gadgets.npy_of_objects())):
-        place(folder / name, content)
-        ends(folder, "predict", "run", name, says=name)
-    counted(ROW, 2)
-
-
-BATCHES = [f"cifar-10-batches-bin/data_batch_{n}.bin" for n in range(1, 6)] + ["cifar-10-batches-bin/test_batch.bin"]
-RECORD = bytes(1 + _PIXELS)
-ARCHIVES = {
-    "traversal": (lambda: gadgets.tar({"../../outside.bin": RECORD, "/tmp/outside.bin": RECORD}), "lacks"),
-    "links": (lambda: gadgets.tar(dict.fromkeys(BATCHES, "/etc/hostname")), "lacks"),
-    "claims": (lambda: gadgets.tar(dict.fromkeys(BATCHES, RECORD), {BATCHES[0]: 1 << 32}), "data_batch_1.bin"),
-    "bomb": (lambda: gadgets.tar(dict.fromkeys(BATCHES[1:], RECORD) | {BATCHES[0]: bytes(200 << 20)}), "data_batch_1"),
-    "pickle": (lambda: gadgets.pickled(), "cannot be unpacked"),
-}
-
-
-@pytest.mark.parametrize("kind", ARCHIVES)
-def test_archives_that_lead_elsewhere_or_are_too_large(kind, folder, counted):
-    content, says = ARCHIVES[kind]
-    place(folder / "data" / "cifar-10-binary.tar.gz", content())
-    place(folder / "config.yaml", arrays("x").replace("name: Arrays, path: x", "name: CIFAR10, root: data"))
-    ends(folder, "train", "config.yaml", says=says)
-    counted(ROW, 1)
-
-
-# -- names and cells --------------------------------------------------------------------------------------------------
-
-NAMES = [
-    "a\nb",
-    "-rf",
-    "$(touch canary)",
-    "`touch canary`;touch canary",
-    "<img src=x onerror=alert(1)>",
-    "\u202egnp.exe",
-    "\x1b]0;title\x07\x1b[2J",
-    "=cmd|' touch canary'!A1",
-    "{{7*7}}{% include 'passwd' %}",
-    "%(touch)s{0.__class__}",
-    "x" * 240,
-]
-
-
-def image(value):
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.new("L", (8, 8), value).save(content, "PNG")
-    return content.getvalue()
-
-
-def test_odd_names_of_classes_and_files_stay_names(folder, counted):
-    for number, name in enumerate(NAMES):
-        for index in range(6):
-            place(folder / "data" / name / f"{name[:200]}{index}.png", image(number * 20 + index))
-    source = "source: {name: ImageFolder, root: data, mode: L}, clean: {duplicates: ignore}"
-    place(folder / "config.yaml", IRIS.replace("source: Iris", source))
-    ended = ends(folder, "train", "config.yaml", "--out", "run", code=0)
-    assert "\x1b]0" not in ended.out + ended.err, "the terminal takes orders"
-    page = (folder / "run" / rundir.REPORT).read_text(encoding="utf-8")
-    assert "<img src=x" not in page
-    assert json.loads((folder / "run" / rundir.DATA).read_text())["classes"] == sorted(NAMES)
-    counted(ROW, len(NAMES))
-
-
-def test_pictures_that_are_bombs_or_lead_elsewhere(folder, counted):
-    for index in range(8):
-        for name in "ab":
-            place(folder / "data" / name / f"{index}.png", image(index * 9 + ord(name) % 2))
-    place(folder / "data" / "a" / "bomb.png", gadgets.png_that_claims(100_000, 100_000))
-    (folder / "data" / "b" / "link.png").symlink_to("/etc/hostname")
-    place(folder / "config.yaml", IRIS.replace("source: Iris", "source: {name: ImageFolder, root: data}"))
-    ended = ends(folder, "train", "config.yaml", says="bomb.png")
-    assert "link.png" in ended.err
-    counted(ROW, 2)
-
-
-def test_cells_that_are_formulas_or_paths_stay_cells(folder, counted):
-    cells = [
-        "=1+1",
-        "@SUM(A1)",
-        "+cmd|'/c calc'!A0",
-        "-2+3+cmd",
-        "../../outside",
-        "/etc/hostname",
-        "file:///etc/hostname",
-    ]
-    rows = [f'"{cell}",{n % 5},{n % 7}' for n, cell in enumerate(cells * 12)]
-    place(folder / "table.csv", "\n".join(["y,a,b", *rows]) + "\n")
-    place(folder / "config.yaml", IRIS.replace("source: Iris", "source: {name: Table, path: table.csv, target: y}"))
-    ends(folder, "train", "config.yaml", "--out", "run", code=0)
-    assert json.loads((folder / "run" / rundir.DATA).read_text())["classes"] == sorted(cells)
-    counted(ROW, len(cells))
-
-
-def test_a_list_of_pictures_reads_nothing_but_pictures(folder, counted):
-    for index in range(20):
-        place(folder / "data" / f"{index}.png", image(index * 10))
-    rows = [f"{index}.png,{index % 2}" for index in range(20)] + ["/etc/hostname,0", "../../secret.txt,1"]
-    place(folder.parent / "secret.txt", "4711")
-    place(folder / "data" / "list.csv", "\n".join(["file,y", *rows]) + "\n")
-    place(folder / "config.yaml", IRIS.replace("source: Iris", "source: {name: ImageCSV, annotations: data/list.csv}"))
-    ended = ends(folder, "train", "config.yaml", says="/etc/hostname")
-    assert "4711" not in ended.err
-    counted(ROW, 2)
-
-
-# -- caches -----------------------------------------------------------------------------------------------------------
-
-
-def test_caches_that_were_swapped_are_made_anew(folder, counted):
-    for index in range(20):
-        for name in "ab":
-            place(folder / "data" / name / f"{index}.png", image(index * 9 + ord(name) % 2))
-    place(folder / "config.yaml", IRIS.replace("source: Iris", "source: {name: ImageFolder, root: data}"))
-    cache = folder.parent / "work-said" / "cache"
-    place(cache / "files-1.sqlite", gadgets.pickled())
-    place(cache / "matplotlib" / "fontlist-v3.11.0.json", gadgets.pickled())
-    place(cache / "packs" / "x" / "pixels.bin", gadgets.pickled())
-    ends(folder, "train", "config.yaml", "--out", "run", code=0)
-    counted(ROW, 3)

@@ -146,7 +146,7 @@ def _parse_yaml(text: str, name: str) -> Any:
         if node is None:
             return None
         if _expanded(node, {}) > _MOST_VALUES:
-            message = f"stands for more than {_MOST_VALUES:,} values, by aliases (*) of aliases"
+            message = f"is no config: it stands for more than {_MOST_VALUES:,} values, by aliases (*) of aliases"
             raise InputError(_syntax(name, 1, 1, message, "write out what it says"))
         twice = list(_repeated_keys(node, name))
         if twice:

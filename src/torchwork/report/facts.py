@@ -198,7 +198,7 @@ def _findings(path: Path) -> list[Finding]:
 
 
 def _mappings(path: Path) -> list[Mapping[str, Any]]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = rundir.read_json(path)
     if not isinstance(content, list):
         raise ValueError("it holds no list")
     return [item for item in content if isinstance(item, Mapping)]
