@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import nn
@@ -52,7 +53,8 @@ class Run:
     @cached_property
     def data(self) -> dict[str, Any]:
         """The facts about the data: classes, shapes, counts."""
-        return rundir.read_json(self.path / rundir.DATA)
+        with rundir.understood(self.path / rundir.DATA):
+            return dict(rundir.read_json(self.path / rundir.DATA))
 
     @cached_property
     def device(self) -> torch.device:
@@ -62,7 +64,9 @@ class Run:
     @cached_property
     def target(self) -> Target:
         """What the targets mean, as fixed by the training split."""
-        return Target.from_state(self.data["encoding"])
+        with rundir.understood(self.path / rundir.DATA):
+            # code is named by the config alone, never by a file that a program wrote
+            return Target.from_state({**self.data["encoding"], "target_transform": self.config.data.target_transform})
 
     @cached_property
     def task(self) -> Any:
@@ -77,7 +81,9 @@ class Run:
             message = f"{self.path} holds no {rundir.MODEL}: the run has not ended"
             fix = f"go on with it: torchwork resume {self.path}"
             raise InputError(Finding("no-model", "error", str(self.path), message, fix))
-        model, _ = building.build_model(self._here(), self.data, self.task.num_outputs, self.device, pretrained=False)
+        outputs = self.task.num_outputs
+        with rundir.understood(self.path / rundir.DATA):
+            model, _ = building.build_model(self._here(), self.data, outputs, self.device, pretrained=False)
         weights.load_weights(model, file)
         return model.eval()
 
@@ -93,8 +99,10 @@ class Run:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The transform with what it learnt from the training split."""
-        pipeline = building.pipeline_from(self.config, self.data)
-        pipeline.load(safetensors.torch.load_file(self.path / rundir.FITTED), self.data)
+        with rundir.understood(self.path / rundir.DATA):
+            pipeline = building.pipeline_from(self.config, self.data)
+        with rundir.understood(self.path / rundir.FITTED, safetensors.SafetensorError, RuntimeError):
+            pipeline.load(safetensors.torch.load_file(self.path / rundir.FITTED), self.data)
         return pipeline
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
@@ -111,7 +119,8 @@ class Run:
         Raises:
             InputError: a file is missing or unreadable, or has not what the model was trained on.
         """
-        source = open_samples(inputs, self.data, dict(self.config.data.source))
+        with rundir.understood(self.path / rundir.DATA):
+            source = open_samples(inputs, self.data, dict(self.config.data.source))
         model = self.model
         with devices.using_threads(self.config.train.threads or devices.default_threads()):
             return predict(

@@ -185,6 +185,18 @@ def existing(path: str | Path) -> Path:
     return path
 
 
+def inside(directory: Path, name: str) -> Path | None:
+    """Return the path of a file that one of a run's own files names; None where it is none or lies outside the run.
+
+    A run directory may come from anywhere: what it names must not bring other files into a report.
+    """
+    try:
+        path = (directory / name).resolve()
+        return path if path.is_relative_to(directory.resolve()) and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL in it, a circle of links
+        return None
+
+
 def is_complete(directory: Path) -> bool:
     """Tell whether a run came to its end: ``evaluate`` may have written some splits' metrics before."""
     try:
@@ -200,8 +212,38 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON that ``write_json`` wrote; the strings for NaN and infinities stay strings."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read JSON that ``write_json`` wrote; the strings for NaN and infinities stay strings.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+@contextmanager
+def understood(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """Tell by the name of a run's file that what stands in it is not what a run writes, whatever it leads to inside.
+
+    Args:
+        path: The file.
+        more: Further errors that what stands in it leads to.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    expected: Any = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, *more)
+    try:
+        yield
+    except InputError:
+        raise
+    except expected as error:
+        said = (str(error).splitlines() or [""])[0]
+        message = f"is damaged, or not what a run writes: {type(error).__name__}: {said[:200]}"
+        fix = "restore it from a copy, or train anew: torchwork train " + shlex.quote(str(path.parent / CONFIG))
+        raise InputError(Finding("damaged-run", "error", str(path), message, fix)) from error
 
 
 def plain(value: Any) -> Any:
@@ -258,9 +300,16 @@ def _csv_lines(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file as one dict a row, every field a text."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    """Read a CSV file as one dict a row, every field a text.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no such file.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except csv.Error as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def read_layers(directory: Path, up_to_step: int) -> list[list[str]]:

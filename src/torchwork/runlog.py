@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torchwork import dist, rundir
 from torchwork.progress.outlook import Progress, told
-from torchwork.types import Finding
+from torchwork.types import Finding, printable
 
 
 class RunLog:
@@ -30,6 +30,7 @@ class RunLog:
 
     def tell(self, text: str) -> None:
         """Write a line and show it."""
+        text = printable(text)
         self.note(text)
         if self.progress is not None:
             self.progress.message(text)

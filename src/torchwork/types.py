@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     Inputs = Tensor | dict[str, Tensor]
 
 Severity = Literal["error", "warning", "info"]
+
+# control characters but line and tab, and those that change the direction of writing
+_ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class Batch(NamedTuple):
@@ -45,6 +49,17 @@ class Step(NamedTuple):
     samples: int = 0
 
 
+def printable(text: str) -> str:
+    """Return a text that a terminal only shows: what gives it orders, or turns around what stands beside, is escaped.
+
+    Names of files and classes come from the data and may hold anything. Lines and tabs stay.
+
+    >>> printable("cat\\x1b[2J \\u202e0.99")
+    'cat\\\\x1b[2J \\\\u202e0.99'
+    """
+    return _ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What a check has to say: where, what was found against what was expected, and how to mend it.
@@ -61,7 +76,7 @@ class Finding:
 
     def __str__(self) -> str:
         said = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{said}; {self.fix}" if self.fix else said
+        return printable(f"{said}; {self.fix}" if self.fix else said)
 
 
 class Fault(NamedTuple):

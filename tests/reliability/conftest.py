@@ -35,6 +35,14 @@ def counted(request) -> Callable[..., None]:
     return note
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """The working directory of a command, in a folder with nothing else."""
+    made = tmp_path / "all" / "work"
+    made.mkdir(parents=True)
+    return made
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Add a line for each test that ended to the file of counts, so that a run that is cut off loses one test."""
     last = report.when == "call" or report.outcome != "passed"

@@ -26,20 +26,23 @@ def once(real, numbers, wait, *arguments, **options):
     return real(*arguments, **options)
 
 
-def stopping(moment, numbers):
-    """Prepare a process of `runs` to be asked to stop once, at a moment of its second epoch or at its first batch."""
+def stopping(moment, numbers, later=0):
+    """Prepare a process of `runs` to be asked to stop once, at a moment of its second epoch or at its first batch.
+
+    ``later`` is how much later: samples, steps, or operations on the disk.
+    """
     from torchwork.training import loop
 
     if moment in ("first batch", "waiting for data"):
-        Slow.numbers, Slow.left = numbers, [1 if moment == "first batch" else 130]
+        Slow.numbers, Slow.left = numbers, [1 + later if moment == "first batch" else 130 + later]
     elif moment == "step":
-        loop.Step = functools.partial(once, loop.Step, numbers, [10])
+        loop.Step = functools.partial(once, loop.Step, numbers, [10 + later])
     elif moment == "validation":
         from torchwork.training import evaluate
 
         evaluate.torch = _AskingTorch(numbers)
     else:
-        durable.create_file = functools.partial(once, durable.create_file, numbers, [40])
+        durable.create_file = functools.partial(once, durable.create_file, numbers, [40 + later])
 
 
 class _AskingTorch:

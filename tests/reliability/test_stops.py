@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from reliability import runs, signalling
+from reliability.amount import parts
 from torchwork import rundir
 from torchwork.training import checkpoint
 
@@ -21,11 +22,14 @@ def straight(tmp_path_factory):
     return runs.result(out)
 
 
+@pytest.mark.parametrize("part", parts(12))
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 @pytest.mark.parametrize("moment", signalling.MOMENTS)
-def test_a_run_that_is_asked_to_stop_saves_and_goes_on_to_the_same_result(moment, number, straight, tmp_path, counted):
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on_to_the_same_result(
+    moment, number, part, straight, tmp_path, counted
+):
     out = tmp_path / "run"
-    prepare = functools.partial(signalling.stopping, moment, (number,))
+    prepare = functools.partial(signalling.stopping, moment, (number,), part)
     assert runs.finish(CONFIG, out, prepare) == CODES[number]
     place = checkpoint.latest(out / rundir.CHECKPOINTS)
     assert place is not None
@@ -38,10 +42,11 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on_to_the_same_result(moment
     counted("SIGTERM, SIGINT, SIGUSR1, twice, in step, validation, save, loader wait, first batch", 1)
 
 
+@pytest.mark.parametrize("part", parts(12))
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)])
-def test_asked_twice_it_ends_with_a_checkpoint_or_at_once_and_goes_on(numbers, straight, tmp_path, counted):
+def test_asked_twice_it_ends_with_a_checkpoint_or_at_once_and_goes_on(numbers, part, straight, tmp_path, counted):
     out = tmp_path / "run"
-    assert runs.finish(CONFIG, out, functools.partial(signalling.stopping, "step", numbers)) == CODES[numbers[0]]
+    assert runs.finish(CONFIG, out, functools.partial(signalling.stopping, "step", numbers, part)) == CODES[numbers[0]]
     assert checkpoint.latest(out / rundir.CHECKPOINTS) is not None
     assert runs.finish(CONFIG, out) == 0
     assert runs.result(out) == straight

@@ -8,6 +8,7 @@ from typing import Any
 
 from torchwork import rundir
 from torchwork.cli import layout
+from torchwork.types import printable
 
 _WIDEST_REASON = 100
 
@@ -66,7 +67,7 @@ def _print_notes(run: Path, split: str) -> None:
         shown = reason if len(reason) <= _WIDEST_REASON else f"{reason[:_WIDEST_REASON]}…"
         notes.append(f"not defined on {split}: {', '.join(missing)}: {shown}")
     if notes:
-        print("\n" + "\n".join(note.replace("\n", " ") for note in notes))
+        print("\n" + "\n".join(printable(note.replace("\n", " ")) for note in notes))
 
 
 def _part(run: Path, name: str, split: str) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from torchwork.data.audit.whole import Progress, audit, samples_of
 from torchwork.report import inspection
 from torchwork.run_data import open_data
 from torchwork.training import device as devices
-from torchwork.types import Finding, InputError, Source
+from torchwork.types import Finding, InputError, Source, printable
 
 _CONFIGS = (".yaml", ".yml", ".toml", ".json")
 
@@ -165,7 +165,7 @@ def _print(found: Audit, out: Path) -> None:
     if found.findings:
         layout.title(inspection.summary([{"severity": finding.severity} for finding in found.findings]))
     for finding in found.findings:
-        print(f"{finding.severity}: {finding.code}: {finding.message}")
+        print(printable(f"{finding.severity}: {finding.code}: {finding.message}"))
         if finding.fix:
-            print(f"    {finding.fix}")
+            print(printable(f"    {finding.fix}"))
     print(f"\n{out}" if found.findings else f"nothing is to be said against them\n\n{out}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from torchwork.types import printable
+
 
 def title(text: str) -> None:
     """Print a title."""
+    text = printable(text)
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -18,7 +21,8 @@ def title(text: str) -> None:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
     """Print a table; the columns named in ``right`` are set flush right."""
-    cells = [list(row) for row in rows]
+    header, cells = [printable(name) for name in header], [[printable(cell) for cell in row] for row in rows]
+    right = [printable(name) for name in right]
     if sys.stdout.isatty():
         _rich_table(header, cells, right)
     else:

@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from torchwork import dist
-from torchwork.types import Finding, InputError, RunError
+from torchwork.types import Finding, InputError, RunError, printable
 
 FAILED, WRONG_INPUT, COME_BACK, SIGINT_EXIT, SIGTERM_EXIT = 1, 2, 75, 130, 143
 
@@ -129,4 +129,4 @@ def _unexpected(error: Exception) -> str:
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

@@ -116,7 +116,10 @@ def _tree(source: str | Path | Mapping[str, Any], findings: list[Finding]) -> di
         found = "is empty" if content is None else f"holds {text.said(content)}, not a mapping"
         fix = "a config has at least data, model and optimizer"
         raise InputError(Finding("no-mapping", "error", name, found, fix))
-    tree: dict[str, Any] = text.plain(content, "", findings)
+    try:
+        tree: dict[str, Any] = text.plain(content, "", findings)
+    except RecursionError:
+        raise InputError(Finding("syntax", "error", name, "is nested too deeply to be a config")) from None
     return tree
 
 

@@ -30,6 +30,10 @@ _SCALARS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+# A few lines of aliases of aliases stand for more than any memory holds.
+_MOST_VALUES = 100_000
+
+
 class _Loader(yaml.SafeLoader):
     """A safe loader that reads scalars as YAML 1.2 does."""
 
@@ -141,6 +145,9 @@ def _parse_yaml(text: str, name: str) -> Any:
         loader, node = _compose(text)
         if node is None:
             return None
+        if _expanded(node, {}) > _MOST_VALUES:
+            message = f"is no config: it stands for more than {_MOST_VALUES:,} values, by aliases (*) of aliases"
+            raise InputError(_syntax(name, 1, 1, message, "write out what it says"))
         twice = list(_repeated_keys(node, name))
         if twice:
             raise InputError(twice)
@@ -159,6 +166,18 @@ def _parse_yaml(text: str, name: str) -> Any:
         raise InputError(_syntax(name, line, column, message, "remove it")) from error
     except RecursionError as error:
         raise InputError(_syntax(name, 1, 1, "is nested too deeply to be a config")) from error
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for when every alias is written out; too many for one inside of itself."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1
+        if isinstance(node, yaml.MappingNode):
+            below = [item for pair in node.value for item in pair]
+        else:
+            below = node.value if isinstance(node, yaml.SequenceNode) else []
+        known[id(node)] = 1 + sum(_expanded(item, known) for item in below)
+    return known[id(node)]
 
 
 def _mend(text: str, line: int) -> str:
@@ -213,11 +232,15 @@ def _parse_json(text: str, name: str) -> Any:
 def _parse_toml(text: str, name: str) -> Any:
     try:
         return tomllib.loads(text)
+    except RecursionError as error:
+        raise InputError(_syntax(name, 1, 1, "is nested too deeply to be a config")) from error
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error), re.DOTALL)
         message, line, column = found.groups() if found else (str(error), None, None)
         last = text.count("\n") + 1
         raise InputError(_syntax(name, int(line or last), int(column or 1), f"is no TOML: {message}")) from error
+    except ValueError as error:  # a number of too many digits
+        raise InputError(_syntax(name, 1, 1, f"is no TOML: {error}")) from error
 
 
 def lines(path: Path) -> dict[str, int]:
@@ -226,9 +249,9 @@ def lines(path: Path) -> dict[str, int]:
         return {}
     try:
         node = _compose(path.read_text(encoding="utf-8-sig").replace("\t", " "))[1]
+        return {} if node is None or _expanded(node, {}) > _MOST_VALUES else dict(_places(node, ""))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         return {}
-    return dict(_places(node, "")) if node is not None else {}
 
 
 def _places(node: yaml.Node, where: str) -> Iterator[tuple[str, int]]:

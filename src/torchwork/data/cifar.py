@@ -17,6 +17,7 @@ from torchwork.types import Finding, InputError
 
 _PIXELS = 3 * 32 * 32
 _CHUNK = 1 << 20
+_LARGEST = 60_000 * (2 + _PIXELS)  # bytes: all images in one file
 
 _FINE = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -147,6 +148,8 @@ def _unpacked(archive: Path, names: list[str]) -> dict[str, np.ndarray]:
             for member in members:
                 name = Path(member.name).name
                 content = members.extractfile(member) if name in names and member.isfile() else None
+                if content is not None and member.size > _LARGEST:
+                    raise tarfile.TarError(f"{name} says that it has {member.size:,} bytes")
                 if content is not None:
                     found[name] = np.empty(member.size, np.uint8)
                     for start in range(0, member.size, _CHUNK):  # to read it at once would take its size twice

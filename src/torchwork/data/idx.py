@@ -6,6 +6,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from torchwork.types import Finding, InputError
 
 #: The type byte of the header (yann.lecun.com/exdb/mnist): all numbers are stored with the high byte first.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+_CHUNK = 1 << 22
 
 #: MNIST's own names: images and labels of its two splits.
 OFFICIAL = {
@@ -55,9 +58,10 @@ def read_idx(path: Path, where: str = "path") -> np.ndarray:
         return InputError(Finding("bad-idx", "error", where, f"{path} {message}", "give the file as it was published"))
 
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as unpacked:
+            content = _content(unpacked)
     except FileNotFoundError as error:
         raise InputError(Finding("missing-path", "error", where, f"{path} is not there")) from error
     except (OSError, EOFError, zlib.error) as error:
@@ -71,8 +75,22 @@ def read_idx(path: Path, where: str = "path") -> np.ndarray:
     shape = tuple(np.frombuffer(content, ">u4", axes, 4).tolist())
     expected = start + math.prod(shape) * kind.itemsize
     if len(content) != expected:
-        raise wrong(f"says {'×'.join(map(str, shape))}, which takes {expected} bytes, but has {len(content)}")
+        has = "more" if len(content) > expected else len(content)
+        raise wrong(f"says {'×'.join(map(str, shape))}, which takes {expected} bytes, but has {has}")
     return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+def _content(file: Any) -> bytearray:
+    """Return what a file holds, at most a byte more than its header says: a packed one may become very large."""
+    content = bytearray(file.read(4))
+    if len(content) < 4 or content[2] not in _TYPES:
+        return content
+    content += file.read(4 * content[3])
+    axes = np.frombuffer(content, ">u4", (len(content) - 4) // 4, 4).tolist()
+    most = len(content) + math.prod(axes) * np.dtype(_TYPES[content[2]]).itemsize + 1
+    while len(content) < most and (part := file.read(min(_CHUNK, most - len(content)))):
+        content += part
+    return content
 
 
 def find(folder: Path, name: str) -> Path | None:

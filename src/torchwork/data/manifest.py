@@ -167,7 +167,7 @@ def read(path: Path, where: str) -> list[dict[str, str]]:
         raise InputError(Finding("missing-path", "error", where, f"{path} {found}", fix))
     try:
         found_rows = rundir.read_csv(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(Finding("no-manifest", "error", where, f"{path} cannot be read: {error}")) from error
     good = all(
         {"id", "name", "split"} <= row.keys() and str(row["id"]).isdecimal() and row["split"] in _PARTS

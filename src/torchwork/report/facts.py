@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -163,12 +162,21 @@ def _predicted_splits(directory: Path, data: Mapping[str, Any]) -> list[str]:
     return [split for split in SPLITS if split in expected or split in there]
 
 
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses aliases: a run's config has none, and a few lines of them stand for millions."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise ValueError("it holds aliases (*), which a run writes none of")
+        return super().compose_node(parent, index)
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
 def _json_mapping(path: Path) -> Mapping[str, Any]:
-    return _sure(json.loads(path.read_text(encoding="utf-8")))
+    return _sure(rundir.read_json(path))
 
 
 def _sections(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -181,7 +189,7 @@ def _dicts(path: Path) -> list[dict[str, str]]:
 
 
 def _findings(path: Path) -> list[Finding]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = rundir.read_json(path)
     if not isinstance(content, list):
         raise ValueError("it holds no list")
     known = [item for item in content if isinstance(item, Mapping) and item.get("severity") in SEVERITIES]
@@ -190,14 +198,17 @@ def _findings(path: Path) -> list[Finding]:
 
 
 def _mappings(path: Path) -> list[Mapping[str, Any]]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = rundir.read_json(path)
     if not isinstance(content, list):
         raise ValueError("it holds no list")
     return [item for item in content if isinstance(item, Mapping)]
 
 
 def _yaml_mapping(path: Path) -> Mapping[str, Any]:
-    return _sure(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return _sure(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _sure(content: Any) -> Mapping[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from torchwork.optim import state as optimizer_state
 from torchwork.optim.encoding import decode, encode
 from torchwork.training import store, weights
 from torchwork.training.state import Progress, State
-from torchwork.types import Finding
+from torchwork.types import Finding, InputError, RunError
 
 MODEL, AVERAGED, OPTIMIZER, STATE = "model.safetensors", "averaged.safetensors", "optimizer.safetensors", "state.json"
 
@@ -155,8 +156,13 @@ def load(place: Path, state: State, *, rates_of: str | None = None) -> list[Find
             of a run; otherwise all of them are the checkpoint's.
 
     Raises:
-        RunError: the checkpoint does not belong to this model.
+        RunError: the checkpoint does not belong to this model, or holds what no run writes.
     """
+    with _understood(place):
+        return _load(place, state, rates_of)
+
+
+def _load(place: Path, state: State, rates_of: str | None) -> list[Finding]:
     content = json.loads(store.read(place / STATE))
     progress = Progress(**decode(content["progress"]))
     weights.load_weights(state.model, place / MODEL)
@@ -199,7 +205,7 @@ def _readable(directory: Path) -> list[tuple[Path, dict[str, Any]]]:
     for place in store.places(directory):
         try:
             found.append((place, _progress(place)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except RunError:
             continue  # damaged: whoever looks for damage will say so
     return found
 
@@ -209,6 +215,23 @@ def _progress(place: Path) -> dict[str, Any]:
 
 
 def progress_of(place: Path) -> Progress:
-    """Return where a run stood at a checkpoint."""
-    content = json.loads(store.read(place / STATE))
-    return Progress(**decode(content["progress"]))
+    """Return where a run stood at a checkpoint.
+
+    Raises:
+        RunError: it cannot be read, or holds what no run writes.
+    """
+    with _understood(place):
+        content = json.loads(store.read(place / STATE))
+        return Progress(**decode(content["progress"]))
+
+
+@contextmanager
+def _understood(place: Path) -> Iterator[None]:
+    """Tell by its name that a checkpoint holds what no run writes, though its manifest says that it is whole."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        said = f"{type(error).__name__}: {error}"[:200]
+        raise RunError(f"{place / STATE} is damaged, or not what a run writes: {said}") from error

@@ -17,6 +17,8 @@ from torchwork import durable
 from torchwork.types import RunError
 
 _NOT_IN_NUMPY = {torch.bfloat16: torch.uint16, torch.float8_e4m3fn: torch.uint8, torch.float8_e5m2: torch.uint8}
+# what names that are none, or lead nowhere, give
+_OF_OTHER_CONTENT = (LookupError, TypeError, AttributeError, RecursionError)
 
 
 def copied(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -57,7 +59,7 @@ def read(path: Path) -> dict[str, Tensor]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             aliases = json.loads((file.metadata() or {}).get("aliases", "{}"))
         return tensors | {name: tensors[kept] for name, kept in aliases.items()}
-    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, safetensors.SafetensorError, ValueError, *_OF_OTHER_CONTENT) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 

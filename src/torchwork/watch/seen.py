@@ -81,7 +81,7 @@ def _name(config: Path, stamp: str | None) -> str:
 
     try:
         found = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return ""
     return _text(found.get("name")) if isinstance(found, dict) else ""
 

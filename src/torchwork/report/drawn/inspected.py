@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from torchwork import rundir
 from torchwork.report.facts import Facts
 
 
@@ -32,14 +33,16 @@ def arrays(facts: Facts, found: Mapping[str, Any]) -> dict[str, np.ndarray]:
     Raises:
         OSError, ValueError: their file is gone or damaged.
     """
-    with np.load(facts.directory / found["file"], allow_pickle=False) as content:
+    path = file(facts, found["file"])
+    if path is None:
+        raise FileNotFoundError(f"{found['file']} is not in the run directory")
+    with np.load(path, allow_pickle=False) as content:
         return {name: content[name] for name in content.files}
 
 
 def file(facts: Facts, name: str | None) -> Path | None:
-    """Return the path of a file of the run; None where it is gone."""
-    path = facts.directory / name if name else None
-    return path if path is not None and path.is_file() else None
+    """Return the path of a file of the run; None where it is gone, or leads out of the run."""
+    return rundir.inside(facts.directory, str(name)) if name else None
 
 
 def number(value: Any) -> float:
