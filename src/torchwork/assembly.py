@@ -177,6 +177,9 @@ def _with_precision(
     """Return the config with the precision that a trial chose, where it leaves that open, and why it was chosen."""
     if config.train.precision != "auto":
         return config, []
+    if dist.world() > 1:
+        message = "auto measures, and each of several processes might choose another"
+        raise InputError(Finding("several-processes", "error", "train.precision", message, "name one: fp32 or bf16"))
     batch = next(iter(data.loaders["train"].batches(0)))
     chosen, why = precision.choose(model, lambda tried: task.loss(tried, batch), device)
     precision.compute_in(model, chosen)

@@ -65,21 +65,30 @@ class Pulse(threading.Thread):
 
     def run(self) -> None:
         """Tell and look, until it is over or somebody is lost; then cut the connections that others wait at."""
-        number, heard = 0, time.monotonic()
+        self._heard = time.monotonic()
+        threading.Thread(target=self._listen, name="pulse of the store", daemon=True).start()
+        number = 0
         while not self._over.wait(EVERY):
             number += 1
             try:
                 self._store.set(self._beats[self._group.rank], str(number))
                 silent = self.silent(SILENCE)
-                heard = time.monotonic()
             except RuntimeError:
-                if time.monotonic() - heard < SILENCE:
-                    continue
-                silent = ["the machine that connected the processes"]
+                continue
+            self._heard = time.monotonic()
             if silent:
-                self.lost = f"{' and '.join(silent)} is gone: killed, or its machine or the network was lost"
-                self._give_up()
+                self._lose(" and ".join(silent))
                 return
+
+    def _listen(self) -> None:
+        """Notice that the store gives no answer: a question to a machine that is lost may wait for minutes."""
+        while not self._over.wait(EVERY) and self.lost is None:
+            if time.monotonic() - self._heard > SILENCE + SUSPICION:
+                self._lose("the machine that connects the processes")
+
+    def _lose(self, whom: str) -> None:
+        self.lost = f"{whom} is gone: killed, or its machine or the network was lost"
+        self._give_up()
 
     def silent(self, seconds: float) -> list[str]:
         """Return who gave no sign of life for so long and said nothing of an end."""
@@ -106,7 +115,7 @@ class Pulse(threading.Thread):
     def close(self) -> None:
         """Tell no more."""
         self._over.set()
-        self.join(SILENCE)
+        self.join(1.0 if self.lost else SILENCE)
 
     def _give_up(self) -> None:
         """Break the wait of the main thread for a process that will not come."""
@@ -146,6 +155,8 @@ def _explained(error: BaseException, pulse: Pulse, group: Group) -> BaseExceptio
     try:
         if _of_a_connection(error):
             found = RunError(pulse.lost or "the connection to the other processes is lost")
+            if pulse.lost and pulse.lost.startswith("the machine"):  # the store gives no answer any more
+                return found
             found = _others(error, pulse, group)
         pulse.end(_of(found))
         if group.rank:
