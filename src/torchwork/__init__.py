@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torchwork.report.compare import compare
     from torchwork.reproducing import Reproduction, reproduce
     from torchwork.run import evaluate, resume, train
+    from torchwork.sweeps.sweeping import sweep
     from torchwork.training.fit import fit
     from torchwork.types import Batch, Finding, InputError, RunError
 
@@ -40,6 +41,7 @@ _PLACES = {
     "load": "torchwork.loaded",
     "reproduce": "torchwork.reproducing",
     "resume": "torchwork.run",
+    "sweep": "torchwork.sweeps.sweeping",
     "train": "torchwork.run",
     "train_folds": "torchwork.folds",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "load",
     "reproduce",
     "resume",
+    "sweep",
     "train",
     "train_folds",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import safetensors.torch
 
-from torchwork import assembly, config, durable, environment, rundir, together
+from torchwork import assembly, config, durable, environment, finishing, rundir, together
 from torchwork.assembly import Parts
 from torchwork.inspection.samples import contact_sheet
 from torchwork.metrics import baseline
@@ -23,7 +23,7 @@ def write_beginning(parts: Parts, directory: Path, of: Path | None = None) -> No
     rundir.write_json(directory / rundir.ENVIRONMENT, {**made_with, **({"launch": launch} if launch else {})})
     task, loss = type(parts.task).__name__.lower(), parts.task.criterion.name
     of_train = baseline.of_train(task, loss, parts.data.train_targets(), parts.data.target.classes)
-    meaning = {"task": task, "loss": loss, "train_targets": of_train}
+    meaning = {"task": task, "loss": loss, "train_targets": of_train, "evaluated": finishing.evaluated(parts)}
     rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
     durable.write_file(directory / rundir.FITTED, safetensors.torch.save(parts.data.pipeline.state()))
     rundir.write_csv(directory / rundir.SPLIT, *parts.data.shared.rows(parts.data.source, parts.data.splits))

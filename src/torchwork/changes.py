@@ -13,14 +13,14 @@ from torchwork.types import Finding, InputError
 
 # They change nothing that training computes, or nothing of what it has computed so far.
 _HARMLESS = (
-    *("name", "log", "metrics", "data.num_workers", "data.cache_gb", "train.epochs", "train.patience"),
+    *("name", "log", "metrics", "search", "data.num_workers", "data.cache_gb", "train.epochs", "train.patience"),
     *("train.nonfinite", "data.timeout"),
     *("train.keep_best", "train.checkpoint_every_steps", "train.checkpoint_every_minutes", "train.checkpoint_patience"),
 )
 # They decided how the run began: which samples are where, what the files of the run mean, which epoch is best so far.
 _DECIDED = (
     *("task", "init", "data.split", "data.clean", "data.transform", "data.target_transform"),
-    *("model.weights", "train.monitor"),
+    *("model.weights", "train.monitor", "train.evaluate_test"),
 )
 # They decide which samples are in which batch of an epoch, so that none of them changes in the middle of one.
 _ORDERING = (

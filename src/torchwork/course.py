@@ -18,7 +18,7 @@ from torchwork.runlog import RunLog
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
 from torchwork.training.divergence import divergence_watcher
-from torchwork.training.interrupt import Interrupted, StopRequest, listening, stopping_at_once
+from torchwork.training.interrupt import GIVEN_UP, Interrupted, StopRequest, listening, stopping_at_once
 from torchwork.training.layer_watch import LayerRow, layer_watcher
 from torchwork.training.loop import run_epochs
 from torchwork.training.nonfinite import NonFiniteError, check_weights
@@ -26,13 +26,15 @@ from torchwork.training.ranks import Agreement
 from torchwork.training.saving import Saver
 from torchwork.types import RunError, Step, Watcher
 
+Judge = Callable[[dict[str, float]], bool]  # gets an epoch's row of history, says whether to go on
 
-def run_through(parts: Parts, log: RunLog, command: str) -> None:
+
+def run_through(parts: Parts, log: RunLog, command: str, judge: Judge | None = None, *, report: bool = True) -> None:
     """Train until the end, evaluate and report; leave a checkpoint wherever it stops.
 
     Raises:
         RunError: training could not go on; the checkpoints that were there stay.
-        Interrupted: asked to stop; the current step was finished and saved.
+        Interrupted: asked to stop, or given up by the judge; the current step was finished and saved.
     """
     if not dist.is_first():
         _take_part(parts)
@@ -43,10 +45,10 @@ def run_through(parts: Parts, log: RunLog, command: str) -> None:
     steps = -(-len(parts.data.loaders["train"]) // parts.options.accumulate)
     over = f"stopped when training was over, which is saved; go on with: torchwork resume {shlex.quote(str(directory))}"
     with live.telling(parts, directory) as watched, logging(parts.config.log, job, steps, log.tell) as logs:
-        _train(parts, log, watched, logs)
+        _train(parts, log, watched, logs, judge)
         with stopping_at_once(over):
             watched.tell("finishing")
-            finishing.finish(parts, directory, command)
+            finishing.finish(parts, directory, command, report=report)
             logs.end(rundir.read_metrics(directory))
 
 
@@ -83,16 +85,21 @@ def _compared(parts: Parts) -> list[Watcher]:
     return [divergence_watcher(parts.state, train.order, len(train), every=every)]
 
 
-def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
+def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, judge: Judge | None) -> None:
     state, directory = parts.state, log.directory
     _write_history(log, parts)
     with devices.keeping_generators(parts.device), deaths_told(), listening() as signals:
         clock = _Clock(parts.config.train.checkpoint_every_minutes)
         request = _agreed(parts, signals, clock)
+
+        def judged(row: dict[str, float]) -> None:
+            if judge is not None and not judge(row) and not signals():
+                signals.signal = GIVEN_UP
+
         if log.progress is not None:
             log.progress.start(directory, _outlook(parts))
         try:
-            done = _run_epochs(parts, log, watched, logs, request, clock)
+            done = _run_epochs(parts, log, watched, logs, request, clock, judged)
         except RunError as error:
             place = checkpoint.latest(directory / rundir.CHECKPOINTS)
             error.args = (
@@ -108,7 +115,13 @@ def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs) -> None:
 
 
 def _run_epochs(
-    parts: Parts, log: RunLog, watched: live.Live, logs: Logs, request: StopRequest | Agreement, clock: _Clock
+    parts: Parts,
+    log: RunLog,
+    watched: live.Live,
+    logs: Logs,
+    request: StopRequest | Agreement,
+    clock: _Clock,
+    judged: Callable[[dict[str, float]], None],
 ) -> bool:
     told, options = faults.Faults(parts, log), parts.options
     with _saver(parts, log) as saver:
@@ -122,6 +135,10 @@ def _run_epochs(
             saver.check()
             return request()
 
+        def tell_epoch(row: dict[str, float]) -> None:
+            _tell_epoch(row, parts, log, logs)
+            judged(row)
+
         while True:
             try:
                 return run_epochs(
@@ -132,7 +149,7 @@ def _run_epochs(
                     options,
                     save=save,
                     on_evaluation=watched.evaluation,
-                    on_epoch=lambda row: _tell_epoch(row, parts, log, logs),
+                    on_epoch=tell_epoch,
                     on_fault=told.not_finite,
                     on_cut=told.cut,
                     watchers=_watchers(parts, log, [watched.step, logs.step], saver, clock),
@@ -218,10 +235,11 @@ def _layers_watched(parts: Parts, log: RunLog) -> Watcher:
 
 
 def _raise_interrupted(log: RunLog, index: int, request: StopRequest | Agreement) -> None:
-    message = f"stopped after step {index}, which is saved; go on with: "
+    how = "given up" if request.signal == GIVEN_UP else "stopped"
+    message = f"{how} after step {index}, which is saved; go on with: "
     message += f"torchwork resume {shlex.quote(str(log.directory))}"
     log.note(message)
-    raise Interrupted(message, request.signal or 2)
+    raise Interrupted(message, 2 if request.signal is None else request.signal)
 
 
 def _tell_epoch(row: dict[str, float], parts: Parts, log: RunLog, logs: Logs) -> None:

@@ -25,8 +25,10 @@ from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.types import RunError
 
 
-def finish(parts: Parts, directory: Path, command: str) -> None:
+def finish(parts: Parts, directory: Path, command: str, *, report: bool = True) -> None:
     """Take the best weights, evaluate val and test by them, and write model, predictions, metrics and report.
+
+    Test is not looked at where the config leaves it for later.
 
     Raises:
         RunError: the checkpoint of the best epoch is damaged.
@@ -43,20 +45,22 @@ def finish(parts: Parts, directory: Path, command: str) -> None:
     if parts.state.ranks is not None:
         parts.state.ranks.share_weights(parts.model)
     weights.save_weights(parts.model, directory / rundir.MODEL)
-    splits = _judged(parts)
-    evaluate_splits(parts, directory, splits, command, ending=True)
+    splits = evaluated(parts)
+    evaluate_splits(parts, directory, splits, command, ending=True, report=report)
+
+
+def evaluated(parts: Parts) -> list[str]:
+    """Return the splits that a run evaluates at its end: val, and test where the config leaves it not for later."""
+    wanted = ("val", "test") if parts.config.train.evaluate_test else ("val",)
+    return [name for name in wanted if name in parts.data.splits]
 
 
 def take_part(parts: Parts) -> None:
     """Evaluate this process's share of val and test by the first one's best weights."""
     assert parts.state.ranks is not None
     parts.state.ranks.share_weights(parts.model)
-    for split in _judged(parts):
+    for split in evaluated(parts):
         evaluate_model(parts.model, parts.task, parts.data.loaders[split], ranks=parts.state.ranks)
-
-
-def _judged(parts: Parts) -> list[str]:
-    return [name for name in ("val", "test") if name in parts.data.splits]
 
 
 def evaluate_splits(
@@ -67,6 +71,7 @@ def evaluate_splits(
     then: np.ndarray | None = None,
     *,
     ending: bool = False,
+    report: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv.
 
@@ -100,7 +105,8 @@ def evaluate_splits(
     _add(directory / rundir.BASELINES, {split: found for split, found in baselines.items() if found})
     rundir.write_json(directory / rundir.CHOSEN, chosen.of_run(directory, facts))
     _add(directory / rundir.METRICS, metrics)  # the last: it tells that the run is complete
-    html.write(directory)
+    if report:
+        html.write(directory)
     return metrics
 
 

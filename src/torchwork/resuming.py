@@ -39,7 +39,13 @@ from torchwork.types import Finding, InputError
 
 
 def go_on(
-    directory: Path, progress: Shown | None = None, given: Config | None = None, allowed: Sequence[str] = ()
+    directory: Path,
+    progress: Shown | None = None,
+    given: Config | None = None,
+    allowed: Sequence[str] = (),
+    *,
+    judge: course.Judge | None = None,
+    report: bool = True,
 ) -> None:
     """Go on with a run to its end; one that is complete stays as it is, but where ``given`` wants more epochs of it.
 
@@ -48,6 +54,8 @@ def go_on(
         progress: Told of what happens.
         given: The config to go on with; by default the run's own.
         allowed: Keys of the config, or sections, that may be others than the run began with.
+        judge: Who says after each epoch whether to go on.
+        report: Whether the report is drawn at the end.
 
     Raises:
         InputError: the config makes another run of it, the data are no longer what they were, or another process is at
@@ -57,7 +65,7 @@ def go_on(
     log = RunLog(directory, progress)
     with together.readable(directory) as here:
         if dist.from_first(rundir.is_complete(here) and not _differing(here, given)[2]):
-            _complete(log, [])
+            _complete(log, [], report=report)
             return
     with together.directory_of(lambda: directory), together.readable(directory) as here:
         kept, wanted, found = _differing(here, given)
@@ -66,7 +74,7 @@ def go_on(
         at = checkpoint.progress_of(place) if place is not None else Progress()
         _check_place(here, place, at, wanted, found)
         if dist.from_first(rundir.is_complete(here) and is_over(at, wanted.train.epochs, wanted.train.patience)):
-            _complete(log, found)
+            _complete(log, found, report=report)
             return
         settings = changes.closed(given, kept, changes.CHOICES) if given is not None else kept
         assembled = together.with_threads(settings, here)
@@ -75,7 +83,8 @@ def go_on(
                 lambda: assembly.assemble(run_split.as_begun(assembled, here), pretrained=place is None)
             )
             try:
-                _train_on(_Standing(kept, settings, at, place, here), parts, log, allowed)
+                _make_ready(_Standing(kept, settings, at, place, here), parts, log, allowed)
+                course.run_through(parts, log, "resume", judge, report=report)
             finally:
                 parts.data.close()
 
@@ -100,8 +109,8 @@ class _Standing:
     here: Path
 
 
-def _complete(log: RunLog, found: Sequence[Change]) -> None:
-    if not (log.directory / rundir.REPORT).is_file() and dist.is_first():
+def _complete(log: RunLog, found: Sequence[Change], *, report: bool) -> None:
+    if report and not (log.directory / rundir.REPORT).is_file() and dist.is_first():
         html.write(log.directory)
     if log.progress is not None:
         said = f"{log.directory} is complete: nothing is left to do"
@@ -128,7 +137,7 @@ def _check_place(directory: Path, place: Path | None, at: Progress, wanted: Conf
         raise InputError(findings)
 
 
-def _train_on(standing: _Standing, parts: Parts, log: RunLog, allowed: Sequence[str]) -> None:
+def _make_ready(standing: _Standing, parts: Parts, log: RunLog, allowed: Sequence[str]) -> None:
     directory, kept, place = log.directory, standing.kept, standing.place
     run_split.check_same(parts.data.source, standing.here, numbered=True)
     decided = _decided(standing.settings, parts) if standing.settings is not kept else kept
@@ -157,7 +166,6 @@ def _train_on(standing: _Standing, parts: Parts, log: RunLog, allowed: Sequence[
             _change(log, [*recorded, entry], found, decided)
     if stretched:
         _tell_stretched(log, kept.train.epochs, decided.train.epochs)
-    course.run_through(parts, log, "resume")
 
 
 def _decided(settings: Config, parts: Parts) -> Config:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from torchwork import assembly, beginning, config, course, dist, finishing, resuming, run_split, rundir, together
+from torchwork.course import Judge
 from torchwork.loaded import Run, load
 from torchwork.progress.choice import chosen
 from torchwork.progress.outlook import Progress
@@ -23,6 +24,8 @@ def train(
     resume: str | None = None,
     allow_changes: Sequence[str] = (),
     progress: Progress | bool | None = None,
+    judge: Judge | None = None,
+    report: bool = True,
 ) -> Run:
     """Train what a config describes: from the data to a run directory with model, numbers and report.
 
@@ -36,11 +39,14 @@ def train(
         allow_changes: Of a run that goes on, the keys of the config that may be others than it began with.
         progress: True shows bars (in a notebook, on a terminal) or a line an epoch; False nothing; None bars in a
             notebook and nothing in a script. Or who is told of every step and epoch.
+        judge: Gets each epoch's row of history and says whether to go on; a run that it gives up is saved like any
+            that was stopped.
+        report: Whether the report is drawn at the end; ``torchwork report`` draws it later.
 
     Raises:
         InputError: the config or the data are wrong, or make another run of one that goes on; nothing was started.
         RunError: training could not go on; what was written stays.
-        Interrupted: Ctrl-C, SIGTERM or SIGUSR1, after the current step was finished and saved.
+        Interrupted: Ctrl-C, SIGTERM, SIGUSR1 or the judge's word, after the current step was finished and saved.
     """
     settings = source if isinstance(source, config.Config) else config.load(source, overrides)
     progress = chosen(progress) if dist.is_first() else None
@@ -48,13 +54,13 @@ def train(
     with together.joined(settings.distributed.timeout_minutes):
         place = together.begun(settings.name, Path(out) if out is not None else None, auto=resume is not None)
         if place is None or not place.goes_on:
-            begun = _begin(settings, place.path if place is not None else None, progress)
+            begun = _begin(settings, place.path if place is not None else None, progress, judge, report=report)
             if begun is not None:
                 return together.opened(begun)
             if resume is None:
                 raise InputError(rundir.taken(Path(out or "")))
         assert place is not None  # another process made a run of it
-        resuming.go_on(place.path, progress, settings, allow_changes)
+        resuming.go_on(place.path, progress, settings, allow_changes, judge=judge, report=report)
         return together.opened(place.path)
 
 
@@ -71,7 +77,9 @@ def check_resume(resume: str | None, allow_changes: Sequence[str] = ()) -> None:
         raise InputError(findings)
 
 
-def _begin(settings: config.Config, out: Path | None, progress: Progress | None) -> Path | None:
+def _begin(
+    settings: config.Config, out: Path | None, progress: Progress | None, judge: Judge | None, *, report: bool
+) -> Path | None:
     """Train in a new directory, or in one where no run has come about yet; None where one has, in the meantime."""
     with devices.using_threads(settings.train.threads or devices.default_threads()):
         parts = together.agreed(lambda: assembly.assemble(settings))
@@ -86,7 +94,7 @@ def _begin(settings: config.Config, out: Path | None, progress: Progress | None)
                 for finding in parts.findings:
                     log.finding(finding)
                 together.spread(parts)
-                course.run_through(parts, log, "train")
+                course.run_through(parts, log, "train", judge, report=report)
         finally:
             parts.data.close()
     return directory
@@ -98,6 +106,8 @@ def resume(
     overrides: Sequence[str] = (),
     allow_changes: Sequence[str] = (),
     progress: Progress | bool | None = None,
+    judge: Judge | None = None,
+    report: bool = True,
 ) -> Run:
     """Go on with a run from its last checkpoint, to the same result as if it had never stopped.
 
@@ -109,6 +119,8 @@ def resume(
         allow_changes: Keys, or sections, that may be changed although they make another run of it:
             ``["optimizer.lr"]``.
         progress: As for `train`.
+        judge: As for `train`.
+        report: As for `train`.
 
     Raises:
         InputError: no run, its data are no longer what they were, another process is at work there, or the changes
@@ -122,7 +134,8 @@ def resume(
         if overrides:
             with together.readable(directory) as here:
                 given = config.load(here / rundir.CONFIG, overrides)
-        resuming.go_on(directory, chosen(progress) if dist.is_first() else None, given, allow_changes)
+        shown = chosen(progress) if dist.is_first() else None
+        resuming.go_on(directory, shown, given, allow_changes, judge=judge, report=report)
         return together.opened(directory)
 
 

@@ -33,6 +33,11 @@ SAMPLES = "samples"
 ARRAYS = "arrays"
 METRICS = "metrics.json"
 LOOKS = "looks.csv"
+SWEEP = "sweep.json"  # of a sweep's folder, as the next four
+TRIALS = "trials.csv"
+BEST = "best.yaml"
+SWEEP_PAGE = "sweep.html"
+JOURNAL = "journal.log"
 FOLDS = "folds.json"
 FOLDS_TABLE = "folds.csv"
 REPORT = "report.html"
@@ -200,10 +205,11 @@ def inside(directory: Path, name: str) -> Path | None:
 def is_complete(directory: Path) -> bool:
     """Tell whether a run came to its end: ``evaluate`` may have written some splits' metrics before."""
     try:
-        splits, metrics = read_json(directory / DATA)["num_samples"], read_json(directory / METRICS)
-    except (OSError, ValueError, KeyError, TypeError):
+        facts, metrics = read_json(directory / DATA), read_json(directory / METRICS)
+        splits = facts.get("evaluated", {"val", "test"} & set(facts["num_samples"]))
+        return set(splits) <= set(metrics)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
-    return {"val", "test"} & set(splits) <= set(metrics)
 
 
 def write_json(path: Path, content: Any) -> None:

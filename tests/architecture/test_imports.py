@@ -13,7 +13,7 @@ FLOORS = {
     1: {"data", "models", "losses", "metrics", "optim"},
     2: {"tasks"},
     3: {"training"},
-    4: {"inspection", "report", "checks", "use", "environment", "progress", "logs"},
+    4: {"inspection", "report", "checks", "use", "environment", "progress", "logs", "jobs"},
     5: {"config"},
     6: {
         "assembly",
@@ -39,7 +39,7 @@ FLOORS = {
         "runlog",
         "together",
     },
-    7: {"sweep", "folds", "watch"},
+    7: {"sweeps", "folds", "watch"},
     8: {"cli"},
     9: {"__main__"},
 }
@@ -68,6 +68,7 @@ ALLOWED = {
         "torchwork.metrics.weighted_scores",
         "torchwork.report.drawn.scores",
         "torchwork.report.plots.confusion",
+        "torchwork.report.repeated",
         "torchwork.report.seeds",
     },
     "soundfile": {"torchwork.data.sound.decode"},
@@ -76,12 +77,19 @@ ALLOWED = {
     "simplejpeg": {"torchwork.data"},
     "matplotlib": {"torchwork.report.plots", "torchwork.report.drawn", "torchwork.inspection.lettering"},
     "jinja2": {"torchwork.report.html"},
-    "markupsafe": {"torchwork.report.compare", "torchwork.report.html"},
+    "markupsafe": {"torchwork.report.compare", "torchwork.report.html", "torchwork.report.study"},
     "pydantic": {"torchwork.config"},
-    "yaml": {"torchwork.report.compare", "torchwork.config", "torchwork.report.facts", "torchwork.watch.seen"},
+    "yaml": {
+        "torchwork.report.compare",
+        "torchwork.config",
+        "torchwork.report.facts",
+        "torchwork.report.study",
+        "torchwork.watch.seen",
+    },
     "typer": {"torchwork.cli"},
     "rich": {"torchwork.cli", "torchwork.progress"},
     "safetensors": {"torchwork.training", "torchwork.beginning", "torchwork.models", "torchwork.loaded"},
+    "optuna": {"torchwork.sweeps"},
     "torchvision": set(),
 }
 FRONT = {"torchwork"}  # the package itself: its names are lazy

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -47,6 +48,9 @@ MaxRestarts = Annotated[
     int, typer.Option("--max-restarts", min=0, metavar="N", help="With --nproc: go on after N failures of a process.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no tables.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", metavar="N", help="How many to train at once, each with its share of the cores.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print events as JSON, one a line; errors so on standard error.")]
 
 
@@ -116,6 +120,10 @@ def train(
         typer.Option("--resume", metavar="auto", help="Go on with the run in DIR, else the last of runs/<name>."),
     ] = None,
     allow_change: AllowChange = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", metavar="N", help="Train with N seeds (each of the folds), a run each.")
+    ] = None,
+    jobs: Jobs = 1,
     nproc: Nproc = None,
     max_restarts: MaxRestarts = 0,
     watch: Watch = False,
@@ -140,11 +148,12 @@ def train(
         from torchwork.progress.choice import chosen
 
         progress = chosen(shown)
-        if folds is not None and fold is None:
+        if (folds is not None and fold is None) or seeds is not None:
             cross.refuse_changes(allow_change or ())
+            settings, folds = (settings, folds) if fold is None else (cross.of_fold(settings, fold, folds), None)
+            train_all = partial(cross.train_folds, settings, folds, seeds=seeds, jobs=jobs, out=out, resume=resume)
             with watched(progress, watch) as told:
-                done = cross.train_folds(settings, folds, out=out, resume=resume, progress=told or False)
-            tell_folds(done, progress)
+                tell_folds(train_all(progress=told or False), progress)
             return
         if fold is not None:
             said = folds is not None or settings.data.split.folds is not None
@@ -157,6 +166,38 @@ def train(
                 settings, out=out, resume=resume, allow_changes=allow_change or (), progress=told or False
             )
         tell_results(trained, progress)
+
+
+@app.command()
+def sweep(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many trials there shall be in all.")] = 50,
+    jobs: Jobs = 1,
+    sampler: Annotated[
+        str, typer.Option("--sampler", metavar="NAME", help="How values are drawn: tpe, random or grid.")
+    ] = "tpe",
+    prune: Annotated[
+        bool, typer.Option("--prune/--no-prune", help="End trials early that are worse than the median before them.")
+    ] = True,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", metavar="FILE_OR_URL", help="A journal file or database; else DIR/journal.log."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The sweep's folder; else runs/<name>/<number>.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Search a config's search: for what does best on val."""
+    from torchwork.cli.progress import showing
+
+    with reporting(config, overrides or (), as_json=as_json), showing(quiet, as_json) as shown:
+        from torchwork.cli.sweeping import run_sweep
+
+        options = {"trials": trials, "jobs": jobs, "sampler": sampler, "prune": prune, "store": store, "out": out}
+        run_sweep(config, overrides or (), options, shown)
 
 
 @app.command()

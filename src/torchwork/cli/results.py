@@ -36,7 +36,7 @@ def tell_folds(folds: Folds, progress: Progress | None) -> None:
         return
     metrics: dict[str, dict[str, Any]] = {}
     for figure in folds.figures:
-        found = {"mean": figure.mean, "std": figure.std, "values": figure.values}
+        found = {name: getattr(figure, name) for name in ("mean", "std", "low", "high", "values")}
         metrics.setdefault(figure.split, {})[figure.metric] = found
     progress.end(folds.path, metrics, None)
 
@@ -70,20 +70,26 @@ def print_results(run: Path, quiet: bool = False) -> None:
 
 
 def print_folds(folds: Folds, quiet: bool = False) -> None:
-    """Print mean and standard deviation of each figure over the folds; those of a single class are left out."""
+    """Print mean, spread and interval of each figure over the runs; those of a single class are left out."""
     if quiet:
         print(folds.path)
         return
     splits = list(dict.fromkeys(figure.split for figure in folds.figures))
     cells = {(figure.metric, figure.split): f"{said(figure.mean)} ± {said(figure.std)}" for figure in folds.figures}
+    last = {figure.metric: figure for figure in folds.figures if figure.split == splits[-1]}
+    spans = {name: f"{said(figure.low)}–{said(figure.high)}" for name, figure in last.items()}
     names = [name for name in dict.fromkeys(figure.metric for figure in folds.figures) if "/" not in name]
-    layout.title(f"mean ± standard deviation of {len(folds.runs)} folds")
-    layout.table(
-        ["", *splits], [[name, *(cells.get((name, split), "") for split in splits)] for name in names], right=splits
+    what = "folds" if folds.runs[0].name.startswith("fold-") else "runs" if "fold" in folds.runs[0].name else "seeds"
+    layout.title(f"mean ± standard deviation of {len(folds.runs)} {what}")
+    rows = [[name, *(cells.get((name, split), "") for split in splits), spans.get(name, "")] for name in names]
+    layout.table(["", *splits, "95% interval"], rows, right=[*splits, "95% interval"])
+    print(
+        f"\n95% interval: of the mean on {splits[-1]}, by t; runs that share training samples make it wider "
+        "(Nadeau and Bengio, 2003)"
     )
     times = sum(len(rundir.looks(run)) for run in folds.runs)
     if times:
-        print(f"\ntest was looked at {times} times{', once a fold' if times == len(folds.runs) else ''}")
+        print(f"\ntest was looked at {times} times{f', once a {what[:-1]}' if times == len(folds.runs) else ''}")
     print(f"\nfigures  {folds.path / rundir.FOLDS_TABLE}")
 
 

@@ -35,18 +35,40 @@ def apply(tree: dict[str, Any], overrides: Sequence[str]) -> list[Finding]:
     return findings
 
 
+def put(tree: dict[str, Any], place: str, value: Any, where: str) -> list[Finding]:
+    """Set a place to a value, in ``tree`` itself, as an override does to a text; mistakes are told at ``where``.
+
+    >>> tree = {"optimizer": "Adam"}
+    >>> put(tree, "optimizer.lr", 0.1, "search.optimizer.lr"), tree
+    ([], {'optimizer': {'name': 'Adam', 'lr': 0.1}})
+    """
+    try:
+        steps, rest = _steps(place)
+        if rest or not steps or isinstance(steps[0], int) or "" in steps:
+            raise _mistake(where, "is no place in a config", "write section.key, as optimizer.lr")
+        _set(tree, steps, value, where)
+    except InputError as error:
+        return error.findings
+    return []
+
+
 def _mistake(override: str, message: str, fix: str = "") -> InputError:
     return InputError(Finding("override", "error", override, message, fix))
 
 
-def _parse(override: str) -> tuple[list[str | int], Any]:
+def _steps(text: str) -> tuple[list[str | int], str]:
+    """Return the keys and numbers of a place, and what follows it."""
     place: list[str | int] = []
     end = 0
-    while match := _TOKEN.match(override, end):
+    while match := _TOKEN.match(text, end):
         quoted, key, index = match.groups()
         place.append(int(index) if index is not None else quoted if quoted is not None else key.strip())
         end = match.end()
-    rest = override[end:]
+    return place, text[end:]
+
+
+def _parse(override: str) -> tuple[list[str | int], Any]:
+    place, rest = _steps(override)
     if not place or not rest.startswith("=") or isinstance(place[0], int) or "" in place:
         raise _mistake(override, "is no override", "write section.key=value, as in train.epochs=20")
     try:

@@ -212,6 +212,10 @@ class TrainConfig(_Section):
         default=10,
         description="Stop after so many failures in a row to write a checkpoint; each is followed by a longer pause.",
     )
+    evaluate_test: bool = Field(
+        default=True,
+        description="Evaluate test when training is over; false: leave it unseen, for torchwork evaluate later.",
+    )
     threads: Count | None = Field(
         default=None,
         description="Threads that compute; another number gives other bits. null: as many as there are cores.",
@@ -291,4 +295,9 @@ class Config(_Section):
         default=[],
         description="Where the run is logged besides its directory: tensorboard, mlflow, wandb.",
         json_schema_extra=_kind("log", "list"),
+    )
+    search: dict[str, Any] = Field(
+        default={},
+        description="What torchwork sweep tries, by key: optimizer.lr: {log_uniform: [1e-4, 1e-1]}. One of choice, "
+        "uniform, log_uniform, int, log_int for each; torchwork train does not look at it.",
     )

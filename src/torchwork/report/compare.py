@@ -75,9 +75,13 @@ class Comparison:
 def compare(paths: Sequence[Path | str]) -> Comparison:
     """Compare runs: their numbers with intervals, what differs, and a paired test on the samples that they share.
 
+    The folder of several folds or seeds stands for all of its runs: then configs are compared over them, and no two
+    runs are.
+
     Raises:
         InputError: fewer than two runs, one that is none or is named twice, or runs of different tasks.
     """
+    paths, folders = _expanded(paths)
     runs = _read(paths)
     notes = [
         f"{name} has not come to its end: there are curves of it, and no numbers."
@@ -94,9 +98,11 @@ def compare(paths: Sequence[Path | str]) -> Comparison:
     order = _order(found)
     main = next((m for m in order if sum(m in own for own in found.values()) > 1), "")
     metrics = [(m, [doubt.doubted(f, split or "", m) for f in runs.values()]) for m in order]
-    pairs = _pairs(runs, split, list(found), order, notes)
+    pairs = [] if folders else _pairs(runs, split, list(found), order, notes)
     values = {n: v for n, own in found.items() if (v := number(own.get(main))) is not None}
+    directories = {name: facts.directory for name, facts in runs.items()}
     groups, said = seeds.grouped({n: _resolved(f) for n, f in runs.items()}, values) if main else ([], [])
+    groups = [seeds.with_overlap(group, [directories[name] for name in group.runs], split or "") for group in groups]
     notes += said
     of_seeds = seeds.sentences(groups, main) if main else []
     return Comparison(runs, split, main, metrics, _differs(runs), pairs, groups, of_seeds, notes)
@@ -142,9 +148,32 @@ def page(found: Comparison) -> str:
         tests=[(pair, _rows_of(pair)) for pair in found.pairs],
         corrected=len([pair for pair in found.pairs if not math.isnan(pair.p)]) > 1,
         enough=seeds.ENOUGH,
-        seeded=any(len(group.seeds) > 1 for group in found.groups),
+        seeded=any(len(group.runs) > 1 for group in found.groups),
         main=names.metric(found.main),
     )
+
+
+def _expanded(paths: Sequence[Path | str]) -> tuple[list[Path], list[Path]]:
+    """Return the runs that are named, those of a folder of folds and seeds for it; and these folders.
+
+    Raises:
+        InputError: not all runs of a folder have ended.
+    """
+    found: list[Path] = []
+    folders, findings = [], []
+    for path in map(Path, paths):
+        if not (path / rundir.FOLDS).is_file():
+            found.append(path)
+            continue
+        own = [path / name for name in rundir.read_json(path / rundir.FOLDS).get("runs", [])]
+        if not own:
+            fix = "end it by the command that began it, with --out"
+            findings.append(Finding("unfinished", "error", str(path), "its folds or seeds have not all ended", fix))
+        folders.append(path)
+        found += own
+    if findings:
+        raise InputError(findings)
+    return found, folders
 
 
 def _read(paths: Sequence[Path | str]) -> dict[str, Facts]:
@@ -274,6 +303,8 @@ def _rows_of(pair: Pair) -> list[tuple[str, str, str, str]]:
 def _resolved(facts: Facts) -> Mapping[str, Any]:
     """Return a run's config, with what its data were: the same words may name other data by now."""
     sizes = {"num_samples": facts.data.get("num_samples"), "source_samples": facts.data.get("source_samples")}
+    if seeds.fold_of(facts.config) is not None:
+        del sizes["num_samples"]  # folds differ in it by a sample
     return {**facts.config, "data facts": sizes, "changes": provenance.harmful(facts)}
 
 

@@ -157,7 +157,8 @@ def _predicted_splits(directory: Path, data: Mapping[str, Any]) -> list[str]:
     """Return the splits that have predictions, and those that should have, of a task whose predictions are drawn."""
     if data.get("task") in _TEXTS:
         return []
-    expected = [split for split in ("val", "test") if split in _mapping(data.get("num_samples"))]
+    evaluated = data.get("evaluated", ("val", "test"))
+    expected = [split for split in ("val", "test") if split in evaluated and split in _mapping(data.get("num_samples"))]
     there = [split for split in SPLITS if (directory / rundir.predictions(split)).is_file()]
     return [split for split in SPLITS if split in expected or split in there]
 

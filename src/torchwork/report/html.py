@@ -71,11 +71,9 @@ def _save(drawn: Iterable[Drawing], folder: Path) -> None:
 def render(facts: Facts, drawn: Mapping[str, Sequence[Drawing]]) -> str:
     """Return the page as text; ``drawn`` are the plots by section."""
     sections, failed = _sections(facts, drawn)
-    script = _text_of("page.js")
     return template("page.html").render(
         css=styles("page.css", "report.css"),
-        script=styles("page.js"),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **script(),
         facts=facts,
         lacks=[*facts.findings, *failed],
         name=str(facts.config.get("name") or facts.directory.name),
@@ -154,6 +152,12 @@ def styles(*names: str) -> Markup:
     from markupsafe import Markup
 
     return Markup("".join(map(_text_of, names)))
+
+
+def script() -> dict[str, Any]:
+    """Return the script that sorts tables, for a template, and the hash by which its page lets it run."""
+    digest = hashlib.sha256(_text_of("page.js").encode()).digest()
+    return {"script": styles("page.js"), "script_hash": base64.b64encode(digest).decode()}
 
 
 def _text_of(name: str) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from torchwork.metrics import paired
-from torchwork.report import names
+from torchwork.report import names, repeated
 from torchwork.report.figures import figure
 from torchwork.report.shared import p_value
 
@@ -22,12 +23,31 @@ _BESIDE = ("seed", "name", "log", "device")  # keys of a config that make no oth
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one config: their seeds, and the value of a metric for each."""
+    """Runs of one config: their seeds, and folds where there are such, and the value of a metric for each.
+
+    ``overlap`` says by how much they learnt from the same samples, see `torchwork.report.repeated.overlap`.
+    """
 
     name: str
     runs: list[str]
     seeds: list[int]
     values: list[float]
+    folds: list[int | None]
+    overlap: float = 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the mean; NaN of a single run."""
+        return repeated.interval(self.values, self.overlap)
+
+    @property
+    def count(self) -> str:
+        """How many runs, in words."""
+        number, distinct = len(self.runs), len(set(self.seeds))
+        if self.folds[0] is None:
+            return f"{number} seed{'s' if number > 1 else ''}"
+        folds = f"{number // distinct} fold{'s' if number // distinct > 1 else ''}"
+        return folds if distinct == 1 else f"{distinct} seeds of {folds}"
 
     @property
     def mean(self) -> float:
@@ -46,7 +66,30 @@ def config_key(config: Mapping[str, Any]) -> str:
     >>> config_key({"seed": 1, "name": "a", "loss": "x"}) == config_key({"seed": 2, "loss": "x"})
     True
     """
-    return json.dumps({key: value for key, value in config.items() if key not in _BESIDE}, sort_keys=True, default=str)
+    kept = {key: value for key, value in config.items() if key not in _BESIDE}
+    if fold_of(config) is not None:
+        kept["data"] = {**config["data"], "split": {**config["data"]["split"], "fold": None}}
+    return json.dumps(kept, sort_keys=True, default=str)
+
+
+def fold_of(config: Mapping[str, Any]) -> int | None:
+    """Return which fold is val; None where a config has no folds.
+
+    >>> fold_of({"data": {"split": {"folds": 5, "fold": 2}}}), fold_of({})
+    (2, None)
+    """
+    data = config.get("data")
+    split = data.get("split") if isinstance(data, Mapping) else None
+    fold = split.get("fold") if isinstance(split, Mapping) and split.get("folds") is not None else None
+    return fold if isinstance(fold, int) else None
+
+
+def with_overlap(group: Group, directories: Sequence[Path], split: str) -> Group:
+    """Return the group with what its runs share; nothing is known of runs whose split.csv cannot be read."""
+    try:
+        return replace(group, overlap=repeated.overlap(directories, split))
+    except (OSError, KeyError, ValueError):
+        return group
 
 
 def grouped(configs: Mapping[str, Mapping[str, Any]], values: Mapping[str, float]) -> tuple[list[Group], list[str]]:
@@ -56,20 +99,20 @@ def grouped(configs: Mapping[str, Mapping[str, Any]], values: Mapping[str, float
         configs: The config of each run, by its name.
         values: The metric that is compared; runs without it do not count.
     """
-    runs: dict[str, dict[int, str]] = {}
+    runs: dict[str, dict[tuple[int, int | None], str]] = {}
     notes = []
     for name, config in configs.items():
         if name not in values:
             continue
-        seed, known = int(config.get("seed") or 0), runs.setdefault(config_key(config), {})
-        if seed in known:
-            notes.append(f"{name} has the config and the seed of {known[seed]}: it counts as the same model.")
+        which, known = (int(config.get("seed") or 0), fold_of(config)), runs.setdefault(config_key(config), {})
+        if which in known:
+            notes.append(f"{name} has the config and the seed of {known[which]}: it counts as the same model.")
         else:
-            known[seed] = name
-    found = [
-        Group(next(iter(own.values())), list(own.values()), list(own), [values[name] for name in own.values()])
-        for own in runs.values()
-    ]
+            known[which] = name
+    found = []
+    for own in runs.values():
+        all_names, which_seeds, which_folds = list(own.values()), [seed for seed, _ in own], [fold for _, fold in own]
+        found.append(Group(all_names[0], all_names, which_seeds, [values[name] for name in all_names], which_folds))
     return found, notes
 
 
@@ -96,12 +139,12 @@ def sentences(groups: Sequence[Group], metric: str) -> list[str]:
     start = "Two seeds are two models: a test of two runs compares trained models, not the configs that they come from."
     if len(groups) < 2:
         return [start, *(_alone(group, said) for group in groups)]
-    few = [group for group in groups if len(group.seeds) < ENOUGH]
+    few = [group for group in groups if len(group.runs) < ENOUGH]
     if few:
-        counts = ", ".join(f"{group.name} has {len(group.seeds)}" for group in few)
+        counts = ", ".join(f"{group.name} has {len(group.runs)}" for group in few)
         return [start, f"To compare configs, train {ENOUGH} seeds of each or more: {counts}."]
     pairs = [(one, other) for place, one in enumerate(groups) for other in groups[place + 1 :]]
-    tests = [welch(one.values, other.values) for one, other in pairs]
+    tests = [_tested(one, other) for one, other in pairs]
     known = [place for place, test in enumerate(tests) if not math.isnan(test.p)]
     corrected = dict(zip(known, paired.holm([tests[place].p for place in known]), strict=True))
     return [
@@ -113,24 +156,41 @@ def sentences(groups: Sequence[Group], metric: str) -> list[str]:
     ]
 
 
+def _tested(first: Group, second: Group) -> paired.Difference:
+    """Test two configs: pair by pair where both have the same seeds and folds, else by their means alone."""
+    if not _are_paired(first, second):
+        return welch(first.values, second.values)
+    values = dict(zip(_which(second), second.values, strict=True))
+    others = [values[which] for which in _which(first)]
+    return repeated.difference(first.values, others, max(first.overlap, second.overlap))
+
+
+def _which(group: Group) -> list[tuple[int, int | None]]:
+    return list(zip(group.seeds, group.folds, strict=True))
+
+
+def _are_paired(first: Group, second: Group) -> bool:
+    """Tell whether two configs were trained on the same parts of the data: then these differ in neither."""
+    return set(_which(first)) == set(_which(second)) and (first.folds[0] is not None or first.overlap > 0)
+
+
 def _alone(group: Group, metric: str) -> str:
-    number = len(group.seeds)
-    spread = f" ± {figure(group.deviation)} (standard deviation)" if number > 1 else ""
-    seeds = f"{number} seed{'s' if number > 1 else ''}"
-    return f"All runs are of one config: over {seeds} its {metric} is {figure(group.mean)}{spread}."
+    spread = f" ± {figure(group.deviation)} (standard deviation)" if len(group.runs) > 1 else ""
+    return f"All runs are of one config: over {group.count} its {metric} is {figure(group.mean)}{spread}."
 
 
 def _said(first: Group, second: Group, test: paired.Difference, p: float | None, metric: str, number: int) -> str:
-    means = f"{first.name} has a mean {metric} of {figure(first.mean)} over {len(first.seeds)} seeds, {second.name} "
-    means += f"{figure(second.mean)} over {len(second.seeds)}."
+    means = f"{first.name} has a mean {metric} of {figure(first.mean)} over {first.count}, {second.name} "
+    means += f"{figure(second.mean)} over {second.count}."
     if p is None:
         return f"{means} No test of it: {test.reason}."
     verdict = "more" if p < 0.05 else "not more"
+    way = "Welch's t-test"
     holm = ", after Holm" if number > 1 else ""
     sign = 1 if test.value >= 0 else -1
     low, high = sorted((sign * test.low, sign * test.high))
     span = f"{low:.3g} to {high:.3g}".replace("-", "−")
     return (
         f"{means} The difference of {abs(test.value):.3g} ({span}) is {verdict} than seeds would give: "
-        f"p {p_value(p, equals=True)} (Welch's t-test{holm})."
+        f"p {p_value(p, equals=True)} ({'corrected t-test of pairs' if _are_paired(first, second) else way}{holm})."
     )

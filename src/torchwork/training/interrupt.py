@@ -10,10 +10,14 @@ from types import FrameType
 
 # SIGUSR1 is what schedulers send some time before they end a job that may come back
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+GIVEN_UP = 0  # no signal: whoever judges the epochs asked
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training stopped because it was asked to, after the checkpoint was saved. ``signal`` says what asked."""
+    """Training stopped because it was asked to, after the checkpoint was saved.
+
+    ``signal`` says what asked: a signal, or GIVEN_UP.
+    """
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)

@@ -1,0 +1,1 @@
+"""Sweeps: many trainings of one config, in search of the values that do best on val."""
