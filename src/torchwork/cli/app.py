@@ -131,7 +131,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, evaluate and report what a config describes."""
-    if _in_processes(nproc, max_restarts, alone="--folds" if folds is not None and fold is None else None):
+    several = "--folds" if folds is not None and fold is None else "--seeds" if seeds is not None else None
+    if _in_processes(nproc, max_restarts, alone=several):
         return
     given = {"data.split.fold": fold, "data.split.folds": folds}
     options = {place: f"--{place.rpartition('.')[2]}" for place, value in given.items() if value is not None}
@@ -143,7 +144,7 @@ def train(
         settings = load(config, overrides or ())
         from torchwork import folds as cross
         from torchwork import run
-        from torchwork.cli.results import tell_folds, tell_results
+        from torchwork.cli.results import fold_chosen, tell_folds, tell_results
         from torchwork.cli.watching import watched
         from torchwork.progress.choice import chosen
 
@@ -156,48 +157,12 @@ def train(
                 tell_folds(train_all(progress=told or False), progress)
             return
         if fold is not None:
-            said = folds is not None or settings.data.split.folds is not None
-            settings = cross.of_fold(settings, fold, folds)
-            if progress is not None:
-                count = settings.data.split.folds
-                progress.message(f"val is fold {fold} of {count}{'' if said else ' (--folds sets how many)'}")
+            settings = fold_chosen(settings, fold, folds, progress)
         with watched(progress, watch) as told:
             trained = run.train(
                 settings, out=out, resume=resume, allow_changes=allow_change or (), progress=told or False
             )
         tell_results(trained, progress)
-
-
-@app.command()
-def sweep(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", help="How many trials there shall be in all.")] = 50,
-    jobs: Jobs = 1,
-    sampler: Annotated[
-        str, typer.Option("--sampler", metavar="NAME", help="How values are drawn: tpe, random or grid.")
-    ] = "tpe",
-    prune: Annotated[
-        bool, typer.Option("--prune/--no-prune", help="End trials early that are worse than the median before them.")
-    ] = True,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", metavar="FILE_OR_URL", help="A journal file or database; else DIR/journal.log."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The sweep's folder; else runs/<name>/<number>.")
-    ] = None,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Search a config's search: for what does best on val."""
-    from torchwork.cli.progress import showing
-
-    with reporting(config, overrides or (), as_json=as_json), showing(quiet, as_json) as shown:
-        from torchwork.cli.sweeping import run_sweep
-
-        options = {"trials": trials, "jobs": jobs, "sampler": sampler, "prune": prune, "store": store, "out": out}
-        run_sweep(config, overrides or (), options, shown)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from torchwork.cli.figures import print_figures, said
 from torchwork.progress.events import Events
 
 if TYPE_CHECKING:
+    from torchwork.config import Config
     from torchwork.folds import Folds
     from torchwork.loaded import Run
     from torchwork.progress.outlook import Progress
@@ -27,6 +28,22 @@ def tell_results(run: Run, progress: Progress | None) -> None:
         progress.end(run.path, run.metrics, _report_of(run.path))
     else:
         print_results(run.path, quiet=progress is None)
+
+
+def fold_chosen(settings: Config, fold: int, folds: int | None, progress: Progress | None) -> Config:
+    """Return the config whose val is one fold, and tell of how many.
+
+    Raises:
+        InputError: there is no such fold.
+    """
+    from torchwork.folds import of_fold
+
+    said = folds is not None or settings.data.split.folds is not None
+    chosen = of_fold(settings, fold, folds)
+    if progress is not None:
+        count = chosen.data.split.folds
+        progress.message(f"val is fold {fold} of {count}{'' if said else ' (--folds sets how many)'}")
+    return chosen
 
 
 def tell_folds(folds: Folds, progress: Progress | None) -> None:

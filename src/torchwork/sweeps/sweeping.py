@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchwork import config, jobs, rundir
+from torchwork import config, dist, jobs, rundir
 from torchwork.config import Config
 from torchwork.metrics.direction import higher_is_better
 from torchwork.progress.choice import chosen
@@ -104,6 +104,9 @@ def _checked(settings: Config, monitor: str, trials: int, jobs: int, sampler: st
     if importlib.util.find_spec("optuna") is None:
         fix = "pip install 'torchwork[sweep]'"
         findings.append(Finding("not-installed", "error", "optuna", "is not installed, and sweeps are made by it", fix))
+    if dist.world() > 1:
+        fix = "start torchwork sweep alone, with --jobs; several machines share a --store"
+        findings.append(Finding("contradiction", "error", "sweep", "several processes train one run, not many", fix))
     for option, number in (("--trials", trials), ("--jobs", jobs)):
         if number < 1:
             findings.append(Finding("wrong-value", "error", option, f"got {number}", "expected a number above 0"))
