@@ -187,9 +187,9 @@ def test_patience_stops_after_epochs_without_gain(tmp_path):
 def test_a_loss_that_becomes_infinite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path):
     settings = {**IRIS, "optimizer": {"name": "SGD", "lr": 1e30}, "loss": "CrossEntropyLoss"}
     settings["model"] = {"name": "MLP", "hidden": [4]}
-    with pytest.raises(RunError, match=r"the loss is (nan|inf) at step \d+ \(epoch \d+\), samples \d+"):
+    with pytest.raises(RunError, match=r"^step \d+ \(epoch 1\): the loss is (nan|inf); samples \d+"):
         torchwork.train(settings, out=tmp_path / "run")
-    assert "failed: the loss is" in (tmp_path / "run" / rundir.LOG).read_text()
+    assert "failed: step 2 (epoch 1): the loss is" in (tmp_path / "run" / rundir.LOG).read_text()
 
 
 def test_a_loaded_run_predicts_as_it_was_evaluated(tmp_path):
