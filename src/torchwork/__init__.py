@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torchwork.folds import Folds, train_folds
     from torchwork.loaded import Run, load
+    from torchwork.lr_range import find_lr
     from torchwork.plan import Plan, check
     from torchwork.report.compare import compare
     from torchwork.reproducing import Reproduction, reproduce
@@ -37,6 +38,7 @@ _PLACES = {
     "check": "torchwork.plan",
     "compare": "torchwork.report.compare",
     "evaluate": "torchwork.run",
+    "find_lr": "torchwork.lr_range",
     "fit": "torchwork.training.fit",
     "load": "torchwork.loaded",
     "reproduce": "torchwork.reproducing",
@@ -58,6 +60,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "find_lr",
     "fit",
     "load",
     "reproduce",

@@ -29,6 +29,7 @@ from torchwork.tasks.probe import probe
 from torchwork.training import averaging, precision
 from torchwork.training import device as devices
 from torchwork.training.evaluate import OneBatch, evaluate
+from torchwork.training.largest_batch import largest, steps_fit
 from torchwork.training.loop import TrainOptions
 from torchwork.training.state import State
 from torchwork.types import Batch, Finding, InputError
@@ -72,13 +73,19 @@ class _Collected:
 def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     """Build everything that a config describes and try it on one batch.
 
-    The caller uses ``device.using_threads``: where the config names no threads, the rule sets them here.
+    The caller uses ``device.using_threads``: where the config names no threads, the rule sets them here. Where it
+    leaves the batch size open, steps of larger and larger batches are taken first, with a model that is thrown away.
 
     ``pretrained=False`` leaves the file of ``model.weights`` unread, where the weights come from a checkpoint.
 
     Raises:
         InputError: with every mistake that could be found.
     """
+    if config.data.batch_size == "auto":
+        config, why = _with_batch_size(config, pretrained)
+        parts = assemble(config, pretrained=pretrained)
+        parts.findings.insert(0, why)
+        return parts
     keep_freed_memory()
     collected = _Collected()
     device = torch.device("cpu")
@@ -128,6 +135,34 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     _check_monitor(parts)
     _check_setup(parts)
     return parts
+
+
+def _with_batch_size(config: Config, pretrained: bool) -> tuple[Config, Finding]:
+    """Return the config with the largest batch size that fits, and why it is that one."""
+    if dist.world() > 1:
+        message = "several processes cannot agree on what fits into the memory of each"
+        raise InputError(Finding("contradiction", "error", "data.batch_size", message, "give a number"))
+
+    def sized(size: int, **more: Any) -> Config:
+        return config.model_copy(update={"data": config.data.model_copy(update={"batch_size": size, **more})})
+
+    parts = assemble(sized(2, drop_last=True), pretrained=pretrained)  # 1 is too few for batch norm
+    train = parts.data.loaders["train"]
+    number, options = len(train.indices) // config.train.accumulate, parts.options
+
+    def fits(size: int) -> bool:
+        train.batch_size = size
+        return steps_fit(parts.state, parts.task, train, seed=options.seed, clip_norm=options.clip_norm)
+
+    try:
+        with devices.keeping_generators(parts.device):
+            found = largest(fits, max(1, number), parts.device)
+    finally:
+        parts.data.close()
+    if not found.size:
+        raise InputError(Finding("no-memory", "error", "data.batch_size", found.why, "take a smaller model or samples"))
+    message = f"auto chose {found.size}: {found.why}"
+    return sized(found.size), Finding("batch-size-auto", "info", "data.batch_size", message)
 
 
 def _check_setup(parts: Parts) -> None:

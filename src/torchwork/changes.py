@@ -27,7 +27,12 @@ _ORDERING = (
     *("seed", "data.batch_size", "data.shuffle", "data.drop_last", "data.sampling", "data.pairs", "train.accumulate"),
 )
 # What a config may leave open, and how; the run has decided it, and goes on with these whatever the machine.
-CHOICES: dict[str, Any] = {"device": "auto", "train.threads": None, "train.precision": "auto"}
+CHOICES: dict[str, Any] = {
+    "data.batch_size": "auto",
+    "device": "auto",
+    "train.threads": None,
+    "train.precision": "auto",
+}
 OPEN: dict[str, Any] = {**CHOICES, **dict.fromkeys(("task", "loss", "data.split.by", "train.monitor"))}
 # Where data lie says nothing about what they are, which the run's split.csv tells sample by sample.
 _PLACE = re.compile(r"data\.source(\.source|\.sources\[\d+\])*\.(root|path|annotations|download|url)")

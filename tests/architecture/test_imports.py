@@ -26,6 +26,7 @@ FLOORS = {
         "finishing",
         "live",
         "loaded",
+        "lr_range",
         "packing",
         "plan",
         "preview",

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 
 Component = dict[str, Any]
 """A component after loading: ``{"name": ..., **options}``."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+# a number wherever it is used: the assembly of a run decides what is left open
+BatchSize = Annotated[
+    int,
+    Field(ge=1),
+    WrapValidator(lambda value, check: value if value == "auto" else check(value)),
+    PlainSerializer(lambda value: value),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
+]
 
 
 def _kind(kind: str, form: str = "one") -> dict[str, Any]:
@@ -144,7 +160,10 @@ class DataConfig(_Section):
     pairs: PairsConfig | None = Field(
         default=None, description="Where pairs and triplets come from, for losses that take them; null: they are drawn."
     )
-    batch_size: Count = Field(default=64, description="The number of samples in a batch.")
+    batch_size: BatchSize = Field(
+        default=64,
+        description="The number of samples in a batch; auto: as many as memory takes, by trying before training.",
+    )
     num_workers: Annotated[int, Field(ge=0)] = Field(
         default=0,
         description="Processes that read a user's own data set, or what is kept neither in memory nor in the cache.",

@@ -44,6 +44,14 @@ def text(figure: Figure, name: str) -> str:
     return _tidy(buffer.getvalue(), name)
 
 
+def png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG, without a date."""
+    buffer = io.BytesIO()
+    with style.applied():
+        figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def inline(document: str, title: str) -> str:
     """Return an SVG document as an element for an HTML page, in the page's own colours.
 
