@@ -22,7 +22,7 @@ from torchwork.types import Finding, InputError
 class Figure(NamedTuple):
     """One metric over several runs: the mean, the sample standard deviation (n − 1), the mean's 95% interval, and each.
 
-    The interval is that of `torchwork.report.repeated.interval`, NaN of a single run.
+    The interval is that of `torchwork.report.repeated.interval`, NaN of a single run and of equal values.
     """
 
     split: str

@@ -38,7 +38,7 @@ ALONE = """
 import sys
 from torchwork import finishing, rundir
 from torchwork.cli import main
-finishing.finish = lambda parts, directory, *_: rundir.write_json(directory / rundir.METRICS, {"test": {"loss": 1.0}})
+finishing.finish = lambda _, to, *o, **__: rundir.write_json(to / rundir.METRICS, {"test": {"loss": 1.0}})
 main(sys.argv[1:])
 """
 
@@ -47,7 +47,7 @@ main(sys.argv[1:])
 def config(tmp_path, monkeypatch):
     """A config, whose runs end without the evaluation and the report, which take longer than the training."""
 
-    def finish(parts: Any, directory: Path, *_: Any) -> None:
+    def finish(parts: Any, directory: Path, *_: Any, **__: Any) -> None:
         rundir.write_json(directory / rundir.METRICS, METRICS)
 
     monkeypatch.setattr("torchwork.finishing.finish", finish)
@@ -98,7 +98,8 @@ def test_all_folds_end_in_one_event_with_mean_and_spread(torchwork, config):
     events = _events(done.out)
     assert [event["event"] for event in events].count("start") == 2
     assert events[-1]["run"] == "all"
-    assert events[-1]["metrics"]["test"]["accuracy"] == {"mean": 0.5, "std": 0.0, "values": [0.5, 0.5]}
+    expected = {"mean": 0.5, "std": 0.0, "low": "NaN", "high": "NaN", "values": [0.5, 0.5]}
+    assert events[-1]["metrics"]["test"]["accuracy"] == expected
 
 
 @pytest.mark.parametrize("command", [["train", "c.yaml", "train.epochs=0", "optimizer.lrr=1"], ["resume", "nowhere"]])
@@ -112,7 +113,7 @@ def test_mistakes_are_one_object_on_standard_error(torchwork, config, command):
 
 
 def test_what_fails_on_the_way_is_an_object_too(torchwork, config, monkeypatch):
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("by nobody")
 
     monkeypatch.setattr("torchwork.finishing.finish", fail)

@@ -62,7 +62,7 @@ METRICS = {
 }
 
 
-def finish(parts: Any, directory: Path, *_: Any) -> None:
+def finish(parts: Any, directory: Path, *_: Any, **__: Any) -> None:
     """What stands for the end of a run, its evaluation and report, which takes longer than the training."""
     rundir.write_json(directory / rundir.METRICS, METRICS)
     (directory / rundir.REPORT).write_text("<title>report</title>")

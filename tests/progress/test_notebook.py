@@ -57,7 +57,7 @@ def test_without_a_kernel_there_is_no_notebook():
 
 
 def test_training_shows_two_displays_that_change_in_place(displayed, tmp_path, monkeypatch):
-    def finish(parts: Any, directory: Any, *_: Any) -> None:
+    def finish(parts: Any, directory: Any, *_: Any, **__: Any) -> None:
         rundir.write_json(directory / rundir.METRICS, {})
 
     monkeypatch.setattr("torchwork.finishing.finish", finish)

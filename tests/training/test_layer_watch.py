@@ -258,7 +258,7 @@ class StopAt:
 @pytest.fixture
 def training_alone(monkeypatch):
     """Leave out the end of a run, its evaluation and report, which is longer than the training."""
-    monkeypatch.setattr("torchwork.finishing.finish", lambda *_: {})
+    monkeypatch.setattr("torchwork.finishing.finish", lambda *_, **__: {})
 
 
 @pytest.mark.usefixtures("training_alone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ def print_folds(folds: Folds, quiet: bool = False) -> None:
     splits = list(dict.fromkeys(figure.split for figure in folds.figures))
     cells = {(figure.metric, figure.split): f"{said(figure.mean)} ± {said(figure.std)}" for figure in folds.figures}
     last = {figure.metric: figure for figure in folds.figures if figure.split == splits[-1]}
-    spans = {name: f"{said(figure.low)}–{said(figure.high)}" for name, figure in last.items()}
+    spans = {n: "–" if math.isnan(f.low) else f"{said(f.low)}–{said(f.high)}" for n, f in last.items()}
     names = [name for name in dict.fromkeys(figure.metric for figure in folds.figures) if "/" not in name]
     what = "folds" if folds.runs[0].name.startswith("fold-") else "runs" if "fold" in folds.runs[0].name else "seeds"
     layout.title(f"mean ± standard deviation of {len(folds.runs)} {what}")

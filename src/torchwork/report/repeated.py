@@ -12,6 +12,8 @@ from scipy import stats
 from torchwork import rundir
 from torchwork.metrics.paired import Difference
 
+_EQUAL = 1e-12  # values that are no farther apart have no spread to tell an interval from
+
 
 def overlap(directories: Sequence[Path], split: str) -> float:
     """Return by how much runs share what they learnt from: the ratio of samples held out to samples trained on.
@@ -36,7 +38,7 @@ def _sides(path: Path) -> dict[str, frozenset[str]]:
 
 
 def interval(values: Sequence[float], shared: float = 0.0) -> tuple[float, float]:
-    """Return the 95% interval of the mean of n values, by t with n − 1 degrees of freedom.
+    """Return the 95% interval of the mean of n values, by t with n − 1 degrees of freedom; NaN where all are equal.
 
     The variance of the mean is s² (1/n + shared). Runs that train on different parts of the same data are not
     independent: without ``shared`` (see `overlap`) the interval would be too narrow.
@@ -51,7 +53,7 @@ def interval(values: Sequence[float], shared: float = 0.0) -> tuple[float, float
     >>> round(low, 3), round(high, 3)
     (0.841, 0.999)
     """
-    if len(values) < 2:
+    if len(values) < 2 or np.ptp(values) < _EQUAL:
         return math.nan, math.nan
     mean = float(np.mean(values))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * _error(values, shared)
@@ -73,7 +75,7 @@ def difference(first: Sequence[float], second: Sequence[float], shared: float = 
     """
     differences = np.subtract(first, second)
     value = float(differences.mean())
-    if np.ptp(differences) < 1e-12:
+    if np.ptp(differences) < _EQUAL:
         return Difference(value, math.nan, math.nan, math.nan, "the difference is the same every time")
     low, high = interval(differences.tolist(), shared)
     t = value / _error(differences.tolist(), shared)
