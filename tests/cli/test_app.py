@@ -58,7 +58,7 @@ def test_misspelt_names_are_told_before_torch_is_loaded(command, tmp_path):
         "  c.yaml:1: data.source: there is no source 'Digitz'; did you mean 'Digits'?",
         "  c.yaml:2: model: there is no model 'LeNett'; did you mean 'LeNet'?",
         "  c.yaml:7: train.epochs: got 0; expected a number of at least 1",
-        "  train.precision: got 3; expected one of 'fp32' or 'fp64'",
+        "  train.precision: got 3; expected one of 'fp32', 'fp64', 'bf16', 'fp16' or 'auto'",
     ]
 
 
