@@ -80,7 +80,7 @@ def ends(monkeypatch):
     """Runs end with training, without report and pictures: the weights that they end with, and their table of val."""
     found = []
 
-    def finish(parts, directory, command):
+    def finish(parts, directory, command, **_):
         weights = {name: tensor.clone() for name, tensor in parts.model.state_dict().items()}
         found.append((weights, parts.task.table(evaluate(parts.model, parts.task, parts.data.loaders["val"]))))
         metrics = {"val": {}, "test": {}}
@@ -163,9 +163,9 @@ def test_when_training_is_over_the_worst_samples_are_those_of_its_last_epoch(tmp
     monkeypatch.setattr(live, "_PICTURES", 1e9)  # of the first epoch alone while it goes on
     shown, at_the_end, finish = Onlooker(pictures, watches=True), [], finishing.finish
 
-    def looking(parts, directory, command):
+    def looking(parts, directory, command, **given):
         at_the_end.append(pictures(directory)["worst"]["epoch"])
-        return finish(parts, directory, command)
+        return finish(parts, directory, command, **given)
 
     monkeypatch.setattr(finishing, "finish", looking)
     torchwork.train(DIGITS, out=tmp_path / "run", progress=shown)

@@ -342,7 +342,8 @@ class Fragile(torch.utils.data.Dataset):
 def test_a_users_data_set_that_raises_is_told_by_sample():
     found = audit(DatasetSource(Fragile()))
     assert of(found, "unreadable").groups == ((7,),)
-    assert "sample 7 (the disk is gone)" in of(found, "unreadable").finding.message
+    expected = "sample 7 of Fragile cannot be read: RuntimeError: the disk is gone"
+    assert expected in of(found, "unreadable").finding.message
 
 
 def test_composed_sources_are_looked_at_as_one(make_folder: Make):

@@ -40,7 +40,7 @@ def pictures(folder: Path, channels: int = 3, side: int = 32, count: int = 40, c
 def subject(given: Mapping[str, Any], directory: Path) -> Subject:
     """Return a model as it starts, with the files of its evaluation written."""
     parts = assembly.assemble(config.load(given))
-    rundir.new_folder(directory, "looked", below=(rundir.SAMPLES, rundir.ARRAYS, rundir.PLOTS))
+    rundir.create(directory, "looked")
     meaning = {"task": type(parts.task).__name__.lower(), "loss": parts.task.criterion.name}
     rundir.write_json(directory / rundir.DATA, {**parts.data.facts(), **meaning})
     (directory / rundir.CONFIG).write_text(config.dump(parts.config), encoding="utf-8")
