@@ -25,6 +25,7 @@ from torchwork.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SLOW = {"sweep.md"}  # it starts some dozen processes
 OTHER_COMMANDS = {"git", "cd", "pip", "python3", ".venv/bin/pip"}
 PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b(?!\.md)")
 
@@ -97,7 +98,12 @@ def _run(command: Command) -> None:
         assert end.value.code in (0, None), f"{command.line}\n{complained.getvalue()}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def _page(page: Path) -> Any:
+    marks = [pytest.mark.slow] if page.name in SLOW else []
+    return pytest.param(page, id=str(page.relative_to(ROOT)), marks=marks)
+
+
+@pytest.mark.parametrize("page", [_page(page) for page in PAGES])
 def test_every_block_of_the_documentation_runs(page, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("runs", "__pycache__"))
     monkeypatch.chdir(tmp_path)

@@ -182,7 +182,7 @@ def test_what_would_change_the_meaning_is_refused(reason):
     refused(nn.Sequential(REFUSED[reason](), *model(Memory(6))).train(), reason)
 
 
-@pytest.mark.parametrize("only_forward", [1, 2, 3])
+@pytest.mark.parametrize("only_forward", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_the_trial_before_the_first_cut_takes_as_few_samples_as_memory_does(only_forward):
     net = model(Memory(1, only_forward=only_forward))
     state = State(net, torch.optim.SGD(net.parameters(), lr=0.1))

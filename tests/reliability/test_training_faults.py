@@ -35,7 +35,7 @@ ERRORS = (
 @pytest.fixture(autouse=True)
 def _training_alone(monkeypatch):
     """Leave out the end of a run, its evaluation and report, of which nothing is asked here."""
-    monkeypatch.setattr(course.finishing, "finish", lambda *_: None)
+    monkeypatch.setattr(course.finishing, "finish", lambda *_, **__: None)
     monkeypatch.setattr(course.rundir, "read_metrics", lambda _: {})
     gc.freeze()  # each time that memory runs out rubbish is collected, among all that the tests have loaded
     yield

@@ -70,6 +70,7 @@ def test_memory_that_runs_out_is_a_size_that_does_not_fit():
     assert all(map(torch.equal, before, model.parameters()))  # the steps were a copy's
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_kept_told_and_gone_on_with(tmp_path):
     run = torchwork.train(IRIS, out=tmp_path / "auto", report=False)
     assert config.load(run.path / rundir.CONFIG).data.batch_size == 105
@@ -81,6 +82,7 @@ def test_what_was_chosen_is_kept_told_and_gone_on_with(tmp_path):
     assert len(torchwork.train(more, out=tmp_path / "auto", resume="auto", report=False).history) == 3
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_together_no_more_than_the_split():
     parts = assembly.assemble(config.load({**IRIS, "train": {**IRIS["train"], "accumulate": 3}}))
     assert parts.config.data.batch_size == 35

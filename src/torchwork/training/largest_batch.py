@@ -62,8 +62,8 @@ def largest(fits: Callable[[int], bool], most: int, device: torch.device) -> Lar
     while size < most and not failed:
         wanted = min(max(1, 2 * size), most)
         size, failed = (wanted, 0) if holds(wanted) else (size, wanted)
-    step = 2 ** max(0, size.bit_length() - 1) // _REFINED
-    while failed and step and failed - size > step:
+    step = max(1, 2 ** max(0, size.bit_length() - 1) // _REFINED)
+    while failed and failed - size > step:
         middle = size + max(1, (failed - size) // (2 * step)) * step
         size, failed = (middle, failed) if holds(middle) else (size, middle)
     return Largest(size, _why(size, failed, memory), tried)
