@@ -1,7 +1,6 @@
 """Runs that stopped at an awkward place, and what users do to them in between."""
 
 import csv
-import signal
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import torchwork
+from quick_runs import Told, stopped
 from torchwork import rundir
 from torchwork.training import checkpoint
 from torchwork.training.interrupt import Interrupted
@@ -28,34 +28,6 @@ def config(**changes):
     }
 
 
-class StopAt:
-    """Asks to stop at a step, as a scheduler would."""
-
-    def __init__(self, index):
-        self.index = index
-        self.said = []
-
-    def start(self, *_): ...
-    def epoch(self, row): ...
-    def stop(self): ...
-
-    def step(self, step, epoch):
-        if step.index == self.index:
-            signal.raise_signal(signal.SIGTERM)
-
-    def message(self, text):
-        self.said.append(text)
-
-    def finding(self, found):
-        self.said.append(f"{found.severity}: {found}")
-
-
-def stopped(settings, out, step):
-    with pytest.raises(Interrupted):
-        torchwork.train(settings, out=out, progress=StopAt(step))
-    return out
-
-
 def weights(path):
     return (path / rundir.MODEL).read_bytes()
 
@@ -67,7 +39,7 @@ def test_stopping_at_a_border_and_again_right_after_changes_nothing(step, tmp_pa
     out = stopped(settings, tmp_path / "run", step)
     if step < 4 * STEPS:
         with pytest.raises(Interrupted):
-            torchwork.resume(out, progress=StopAt(step + 1))
+            torchwork.resume(out, progress=Told(step + 1))
     torchwork.resume(out)
     assert weights(out) == weights(straight)
     assert [row["step"] for row in rundir.read_history(out)] == [STEPS, 2 * STEPS, 3 * STEPS, 4 * STEPS]
@@ -81,7 +53,7 @@ def test_a_damaged_checkpoint_costs_time_but_changes_nothing(which, tmp_path):
     assert len(places) == 2
     for place in {"newest": places[1:], "best": places[:1], "all": places}[which]:
         (place / "optimizer.safetensors").write_bytes(b"")
-    listener = StopAt(-1)
+    listener = Told()
     torchwork.resume(out, progress=listener)
     assert any("is damaged" in text for text in listener.said)
     assert weights(out) == weights(straight)

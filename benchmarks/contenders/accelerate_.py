@@ -6,29 +6,19 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from benchmarks.contenders.bare import Pictures
-from benchmarks.contenders.work import InOrder, Marks, Work, updates_of
+from benchmarks.contenders.loaders import loaders_in_memory, usual_loaders
+from benchmarks.contenders.work import Marks, Work, updates_of
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
 
 
 def documented(work: Work) -> dict[str, Any]:
     """Prepare model, optimizer and loaders as the quick tour does, with torchvision's kind of data set."""
-    arrays = work.arrays()
-    if "x_val" not in arrays:
-        loader = DataLoader(TensorDataset(*work.train()), work.batch, sampler=InOrder(work.orders()))
-        return _run(work, loader, None, fused=False)
-    train, val = (Pictures(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "val"))
-    loader = DataLoader(train, work.batch, sampler=InOrder(work.orders()))
-    return _run(work, loader, DataLoader(val, work.batch), fused=False)
+    return _run(work, *usual_loaders(work), fused=False)
 
 
 def tuned(work: Work) -> dict[str, Any]:
     """Train from tensors in memory with the fused optimizer."""
-    loader = DataLoader(TensorDataset(*work.train()), work.batch, sampler=InOrder(work.orders()))
-    val = work.val()
-    tests = None if val is None else DataLoader(TensorDataset(*val), work.batch)
-    return _run(work, loader, tests, fused=True)
+    return _run(work, *loaders_in_memory(work), fused=True)
 
 
 def _run(work: Work, loader: Any, tests: Any, *, fused: bool) -> dict[str, Any]:

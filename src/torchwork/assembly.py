@@ -123,10 +123,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert task is not None
     assert state is not None
     config, chosen = _with_precision(config, data, task, state.model, device)
-    if config.train.ema is not None:
-        state.averaged = averaging.AveragedWeights(state.model, config.train.ema)
-        steps = -(-len(data.loaders["train"]) // config.train.accumulate)
-        said += averaging.findings(config.train.ema, config.train.epochs * steps)
+    said += _averaged(config, data, state)
     said = [*chosen, *data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *data.findings, *said]
     said += augment.unfit(data.augments, data.source.schema.inputs)
     told = [*getattr(data.source, "findings", ()), *said]

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from torchwork import dist, revision
+from torchwork import dist, revision, rundir
 
 _OF_THE_MOMENT = ("started", "command", "resumed", "launch.id", "launch.agent")
 _PACKAGES = ("torchwork", "torch", "numpy", "pandas", "pillow", "scikit-learn", "safetensors", "pydantic", "matplotlib")
@@ -53,25 +53,12 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[s
     >>> differences({"started": "9:00", "packages": {"torch": "2.13.0"}}, {"packages": {"torch": "2.14.0"}})
     [('packages.torch', '2.13.0', '2.14.0')]
     """
-    one, other = flat(then), flat(now)
+    one, other = dict(rundir.flat(then)), dict(rundir.flat(now))
     return [
         (key, one.get(key, "nothing"), other.get(key, "nothing"))
         for key in dict.fromkeys((*one, *other))
         if key not in _OF_THE_MOMENT and one.get(key, "nothing") != other.get(key, "nothing")
     ]
-
-
-def flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested content as texts by dotted keys; what is None is left out."""
-    found: dict[str, str] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list):
-            found[prefix + key] = ", ".join(map(str, value))
-        elif value is not None:
-            found[prefix + key] = str(value)
-    return found
 
 
 def _version(package: str) -> str | None:

@@ -21,6 +21,7 @@ from dataclasses import asdict
 from types import FrameType
 from typing import Any, NoReturn
 
+from torchwork.processes import cores as all_cores
 from torchwork.training.interrupt import Interrupted, listening
 from torchwork.types import Finding, InputError, RunError
 
@@ -33,9 +34,8 @@ def cores() -> int:
     >>> cores() >= 1
     True
     """
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(found, int(asked)) if asked.isdecimal() and int(asked) > 0 else found
+    return min(all_cores(), int(asked)) if asked.isdecimal() and int(asked) > 0 else all_cores()
 
 
 @contextmanager

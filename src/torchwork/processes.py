@@ -26,6 +26,15 @@ class Process(NamedTuple):
     space: str
 
 
+def cores() -> int:
+    """Return how many cores this process may use.
+
+    >>> cores() >= 1
+    True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def current() -> Process:
     """Return this process.
 

@@ -111,5 +111,5 @@ def _differing(directory: Path, now: Mapping[str, Any]) -> list[tuple[str, str, 
     found = environment.differences(then, now)
     for each in then.get("resumed", []):
         for key, (_, value) in each.get("differs", {}).items():
-            found.append((f"{key} from step {each['step']} on", value, environment.flat(now).get(key, "nothing")))
+            found.append((f"{key} from step {each['step']} on", value, dict(rundir.flat(now)).get(key, "nothing")))
     return found

@@ -106,9 +106,9 @@ def holds_folds(directory: Path) -> bool:
     return (directory / FOLDS).is_file()
 
 
-def newest(name: str, meant: Callable[[Path], bool] = holds_run, root: Path = Path("runs")) -> Path | None:
+def newest(name: str, meant: Callable[[Path], bool] = holds_run) -> Path | None:
     """Return what is meant and has the greatest number in ``runs/<name>``, or None where there is none."""
-    parent = root / name
+    parent = Path("runs") / name
     numbered = [path for path in parent.iterdir() if path.name.isdecimal()] if parent.is_dir() else []
     return max(filter(meant, numbered), key=lambda path: int(path.name), default=None)
 
@@ -348,6 +348,23 @@ def read_metrics(directory: Path) -> dict[str, dict[str, Any]]:
     """Return the metrics of each split; none where the run has not come to them. NaN and infinities are texts."""
     path = directory / METRICS
     return read_json(path) if path.is_file() else {}
+
+
+def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return a nested mapping as pairs of a dotted name and a text.
+
+    >>> flat({"a": {"b": 1}, "c": [1, 2], "d": None})
+    [('a.b', '1'), ('c', '1, 2')]
+    """
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            rows += flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            rows.append((f"{prefix}{key}", ", ".join(map(str, value))))
+        elif value is not None:
+            rows.append((f"{prefix}{key}", str(value)))
+    return rows
 
 
 def read_changes(directory: Path) -> list[dict[str, Any]]:

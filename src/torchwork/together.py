@@ -80,7 +80,7 @@ def begun(name: str, out: Path | None, *, auto: bool) -> Place | None:
         again = bool(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") or 0))
         path = out
         if path is None and again:
-            path = _of_this_launch(name)
+            path = rundir.newest(name, _of_this_launch)
         if path is None and auto:
             path = rundir.newest(name)
         if path is not None:
@@ -88,17 +88,13 @@ def begun(name: str, out: Path | None, *, auto: bool) -> Place | None:
     return dist.from_first(found)
 
 
-def _of_this_launch(name: str) -> Path | None:
-    now = launch() or {}
-    places = [place for place in (Path("runs") / name).glob("*") if place.name.isdecimal()]
-    for place in sorted(places, key=lambda place: -int(place.name)):
-        then: dict[str, Any] = {}
-        with suppress(OSError, ValueError, AttributeError):
-            then = rundir.read_json(place / rundir.ENVIRONMENT).get("launch") or {}
-        named = now.get("id") not in (None, "", "none") and then.get("id") == now["id"]
-        if then and (then.get("agent") == now.get("agent") or (named and not rundir.is_complete(place))):
-            return place
-    return None
+def _of_this_launch(place: Path) -> bool:
+    """Tell whether a run was begun by the call of `torchrun` that started this process."""
+    now, then = launch() or {}, dict[str, Any]()
+    with suppress(OSError, ValueError, AttributeError):
+        then = rundir.read_json(place / rundir.ENVIRONMENT).get("launch") or {}
+    named = now.get("id") not in (None, "", "none") and then.get("id") == now["id"]
+    return bool(then) and (then.get("agent") == now.get("agent") or (named and not rundir.is_complete(place)))
 
 
 def agreed(build: Callable[[], Parts]) -> Parts:

@@ -233,7 +233,7 @@ def test_metrics_without_a_value_stand_with_their_reasons(tmp_path):
 
 
 def test_ten_thousand_classes_fit_on_a_page(tmp_path):
-    directory = classification(tmp_path / "run", [f"class {i}" for i in range(10_000)], num=10_000)
+    directory = classification(tmp_path / "run", [f"class {i}" for i in range(10_000)], num=20_000)
     by_class = {f"{m}/class {i}": 0.5 for m in ("precision", "recall", "f1", "roc_auc") for i in range(10_000)}
     rundir.write_json(directory / rundir.METRICS, {"test": {"accuracy": 0.5, **by_class}})
     reasons = {f"roc_auc/class {i}": "it does not occur" for i in range(10_000)}

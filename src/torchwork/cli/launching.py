@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from torchwork import processes
 from torchwork.cli.reporting import COME_BACK, FAILED
 
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
@@ -28,8 +29,7 @@ def launch(arguments: Sequence[str], count: int, max_restarts: int = 0) -> None:
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // count)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, processes.cores() // count)))
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what it tells is told below
     options = ["--standalone", f"--nproc-per-node={count}", f"--max-restarts={max_restarts}"]
     options += [f"--signals-to-handle={SIGNALS}", "-m", "torchwork"]

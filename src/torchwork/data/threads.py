@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from torch.utils.data import get_worker_info
+
+from torchwork import processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,11 +19,7 @@ FEW = 8
 
 def num_cores() -> int:
     """Return how many cores this process may use; 1 in a data worker, whose siblings use the others."""
-    if get_worker_info() is not None:
-        return 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return processes.cores() if get_worker_info() is None else 1
 
 
 def beside(computing: int) -> int:

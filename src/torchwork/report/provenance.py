@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torchwork.report import tables
+from torchwork import rundir
 from torchwork.report.data_facts import section
 from torchwork.report.facts import Facts
 
@@ -16,7 +16,7 @@ _MOST_STEPS = 20
 def environment_rows(facts: Facts) -> list[tuple[str, str]]:
     """Return where and with what a run was made, and what was otherwise where it was resumed."""
     began = {key: value for key, value in facts.environment.items() if key not in (RESUMED, "git")}
-    rows = [(name.removeprefix("packages."), value) for name, value in tables.flat(began)]
+    rows = [(name.removeprefix("packages."), value) for name, value in rundir.flat(began)]
     rows += _git_rows(section(facts.environment, "git"))
     sessions = resumed(facts)
     if sessions:

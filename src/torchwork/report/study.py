@@ -120,8 +120,6 @@ def _rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
             "numbers": [isinstance(trial["values"].get(key), int | float) for key in keys],
             "epochs": len(trial["epochs"]),
             "seconds": number(trial["seconds"]),
-            "path": trial["path"],
-            "here": trial["here"],
             "why": trial["why"],
             "best": trial["number"] == facts["best"],
         }

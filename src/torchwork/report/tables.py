@@ -112,20 +112,3 @@ def class_counts(facts: Facts) -> tuple[list[str], list[tuple[str, list[int]]]]:
     names = texts(facts.data.get("classes")) if splits else []
     names = list(dict.fromkeys([*names, *(name for split in splits for name in counts[split])]))
     return splits, [(name, [int(number(counts[split].get(name)) or 0) for split in splits]) for name in names]
-
-
-def flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return a nested mapping as pairs of a dotted name and a text.
-
-    >>> flat({"a": {"b": 1}, "c": [1, 2], "d": None})
-    [('a.b', '1'), ('c', '1, 2')]
-    """
-    rows: list[tuple[str, str]] = []
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            rows += flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list | tuple):
-            rows.append((f"{prefix}{key}", ", ".join(map(str, value))))
-        elif value is not None:
-            rows.append((f"{prefix}{key}", str(value)))
-    return rows

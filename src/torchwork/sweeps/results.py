@@ -109,7 +109,6 @@ def _facts(result: TrialResult, one: FrozenTrial) -> dict[str, Any]:
         "path": result.path.name,
         "epochs": dict(sorted(one.intermediate_values.items())),
         "seconds": one.user_attrs.get(trials.SECONDS),
-        "here": result.path.is_dir(),
     }
 
 

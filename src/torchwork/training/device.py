@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from torchwork import dist
+from torchwork import dist, processes
 from torchwork.types import Finding, InputError
 
 
@@ -54,8 +54,7 @@ def default_threads(*, beside_readers: bool = False) -> int:
     Beside threads that decode while the model computes it is half of the cores: two that compute and one that decodes
     were slower on two cores than one and one. A fixed rule, as another count gives other bits.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = max(1, cores // dist.local_world())
+    cores = max(1, processes.cores() // dist.local_world())
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if dist.local_world() > 1 and asked == "1":
         asked = ""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from torchwork.training.buffers import keeping_buffers
 from torchwork.training.gradient import backward, seed_random_layers
 from torchwork.types import Batch, Task
 
@@ -94,7 +95,7 @@ def _of_weights(model: nn.Module) -> Origin | None:
 
 def _replayed(model: nn.Module, task: Task, window: list[Batch], total: float, layer_seed: int) -> Origin:
     noting = _Noting(task)
-    with _as_it_was(model), _hooks(model, noting):
+    with keeping_buffers(model), _without_gradients(model), _hooks(model, noting):
         seed_random_layers(layer_seed, window[0].target.device)
         try:
             loss = float(backward(noting, model, window, total))
@@ -125,17 +126,13 @@ class _Noting:
 
 
 @contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Give a model its buffers back, and take its gradients away."""
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+def _without_gradients(model: nn.Module) -> Iterator[None]:
+    """Begin and end with no gradients."""
     model.zero_grad()
     try:
         yield
     finally:
         model.zero_grad()
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(buffers[name])
 
 
 @contextmanager

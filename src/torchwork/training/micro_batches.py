@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.tasks.supervised import Terms
+from torchwork.training.buffers import keeping_buffers
 from torchwork.training.gradient import backward, seed_random_layers
 from torchwork.training.state import Progress, State
 from torchwork.types import Batch, Finding, RunError, Task
@@ -196,15 +197,11 @@ def _tried(model: nn.Module, task: Task, batch: Batch) -> list[str]:
         few = cut(batch, -(-len(batch.ids) // most))[-1]
         if len(few.ids) < 2 or not task.weight(few):
             return []
-        buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
         try:
-            return _compared(model, task, few)
+            with keeping_buffers(model):
+                return _compared(model, task, few)
         except (RuntimeError, MemoryError) as error:
             _shortage(error)
-        finally:
-            with torch.no_grad():
-                for name, buffer in model.named_buffers():
-                    buffer.copy_(buffers[name])
     return []  # there is room for one sample alone: what the layers are must do
 
 

@@ -1,15 +1,15 @@
-"""A model made ready to be trained by several processes: each with a copy of it, or with a part of it."""
+"""A model made ready to be trained by several processes, each with a copy of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from torchwork.training.buffers import keeping_buffers
 from torchwork.training.device import keeping_generators
 from torchwork.training.ranks import Ranks, standing_in
 from torchwork.types import Batch, Task
@@ -58,15 +58,11 @@ def _try(net: nn.Module, task: Task, batch: Batch) -> None:
 @contextmanager
 def _undone(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Train the model while inside; leave its buffers, its mode and torch's generators as they were, no gradients."""
-    before: dict[str, Any] = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     was_training = model.training
     try:
-        with keeping_generators(device):
+        with keeping_buffers(model), keeping_generators(device):
             model.train()
             yield
     finally:
         model.train(was_training)
         model.zero_grad()
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(before[name])

@@ -8,8 +8,8 @@ come any more: it was killed, its machine was lost, or the network was.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -105,12 +105,12 @@ class Pulse(threading.Thread):
 
     def end(self, ending: Ending) -> None:
         """Tell the others what this process ends with."""
-        self._store.set(f"torchwork/end/{self._group.rank}", pickle.dumps(ending))
+        self._store.set(f"torchwork/end/{self._group.rank}", json.dumps(ending))
 
     def ending(self, rank: int) -> Ending | None:
         """Return what a process ended with, None where it has not."""
         key = f"torchwork/end/{rank}"
-        return pickle.loads(self._store.get(key)) if self._store.check([key]) else None
+        return Ending(*json.loads(self._store.get(key))) if self._store.check([key]) else None
 
     def close(self) -> None:
         """Tell no more."""

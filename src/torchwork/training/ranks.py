@@ -65,21 +65,13 @@ class Ranks:
 
     Args:
         net: What the batches go through: the model, made ready so that its backward pass averages the gradients over
-            the processes (DistributedDataParallel, or a model of ``fully_shard``).
+            the processes (DistributedDataParallel).
         apart: A context in which a backward pass keeps its gradients to itself, for all batches of a window but the
             last.
-        sharded: Whether each process holds a part of the weights only.
     """
 
-    def __init__(
-        self,
-        net: nn.Module,
-        apart: Callable[[], AbstractContextManager[Any]] = nullcontext,
-        *,
-        sharded: bool = False,
-    ) -> None:
+    def __init__(self, net: nn.Module, apart: Callable[[], AbstractContextManager[Any]]) -> None:
         self.net = net
-        self.sharded = sharded
         self.agreement = Agreement(StopRequest())
         self._apart = apart
         self._world = dist.world()
