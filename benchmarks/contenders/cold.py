@@ -31,7 +31,7 @@ def _ours(settings: dict[str, Any]) -> tuple[float, float, int]:
         run = torchwork.train(RECIPE, overrides=wanted, out=Path(folder) / "run")
         # every output on the test set is there; intervals, looks into the model and the report come after it
         known = (run.path / rundir.ARRAYS / "outputs-test.npz").stat().st_mtime
-        return run.metrics["test"]["accuracy"], known, int(run.history["step"].iloc[-1])
+        return run.metrics["test"]["accuracy"], known, int(run.history[-1]["step"])
 
 
 def _lightning(settings: dict[str, Any]) -> tuple[float, float, int]:
