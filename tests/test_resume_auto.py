@@ -1,6 +1,8 @@
 """The same command over and over comes to the end of one run, wherever it was cut off."""
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -123,9 +125,22 @@ def test_a_run_that_another_process_made_in_the_meantime_is_gone_on_with(straigh
 
     def late(out, name):
         shutil.copytree(other, out)
-        return real(out, name) if rundir.cut_off(out) else out
+        return real(out, name)
 
     monkeypatch.setattr(rundir, "create", late)
     assert outcome(auto(config(), out=tmp_path / "run").path) == straight
     with pytest.raises(InputError, match="go on with that run"):
         torchwork.train(config(), out=tmp_path / "plain")
+
+
+def test_of_many_that_make_one_directory_at_once_none_is_told_that_it_is_taken(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(50):
+            out, barrier = tmp_path / str(number), threading.Barrier(8)
+
+            def make(_, out=out, barrier=barrier):
+                barrier.wait(60)
+                return rundir.create(out, "digits")
+
+            assert list(pool.map(make, range(8))) == [out] * 8
+            assert rundir.cut_off(out)

@@ -84,7 +84,7 @@ def _begin(
     with devices.using_threads(settings.train.threads or devices.default_threads()):
         parts = together.agreed(lambda: assembly.assemble(settings))
         try:
-            with together.directory_of(lambda: rundir.create(out, settings.name)) as directory:
+            with together.directory_of(lambda: _place(out, settings.name)) as directory:
                 if dist.from_first((directory / rundir.CONFIG).is_file()):
                     return None
                 if dist.is_first():
@@ -98,6 +98,16 @@ def _begin(
         finally:
             parts.data.close()
     return directory
+
+
+def _place(out: Path | None, name: str) -> Path:
+    """Make a new run directory; where another process made a run of ``out`` in the meantime, return that."""
+    try:
+        return rundir.create(out, name)
+    except InputError:
+        if out is None or not (out / rundir.CONFIG).is_file():
+            raise
+        return out
 
 
 def resume(

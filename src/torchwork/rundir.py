@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,12 +77,18 @@ def predictions(split: str) -> str:
 def create(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
     """Make and return a new run directory: ``out``, or the next free number in ``runs/<name>``.
 
-    One that was cut off before it was a run is taken as it is.
+    One that was cut off before it was a run is taken as it is, and so is one that another process makes just now: the
+    lock says which of the two it belongs to.
 
     Raises:
         InputError: as `new_folder`.
     """
-    directory = out if out is not None and cut_off(out) else new_folder(out, name, root)
+    try:
+        directory = out if out is not None and cut_off(out) else new_folder(out, name, root)
+    except InputError:
+        if out is None or not cut_off(out):
+            raise
+        directory = out
     with _writing(directory):
         (directory / LOCK).touch()  # the first, so that what a crash leaves is known by it
         for folder in _FOLDERS:
@@ -127,9 +134,8 @@ def new_folder(out: Path | None, name: str, root: Path = Path("runs")) -> Path:
             directory = out
         else:
             directory = _next_number(root / name)
-        probe = directory / ".writable"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=directory):  # without a name, so that no other process sees it
+            pass
     return directory
 
 
