@@ -42,7 +42,7 @@ def test_a_run_that_failed_or_stopped_says_why_at_the_top_and_under_what_is_miss
     rundir.write_json(half / rundir.LIVE, {"phase": phase, "message": message})
     text = _page(half).text
     assert f"3 of 3 epochs are on record. It {said}." in text
-    assert f"live.json {said}: the report lacks what would have come after." in text
+    assert f"The run {said} (live.json). The report lacks what would have come after." in text
 
 
 def test_without_live_json_the_log_tells_why(half):
@@ -87,3 +87,15 @@ def test_an_error_above_that_of_the_baseline_is_said_too(tmp_path):
     directory = regression(tmp_path / "run")
     rundir.write_json(directory / rundir.BASELINES, {"test": {"name": "the mean", "metrics": {"mae": 0.7}}})
     assert any("In MAE it is no better than the baseline" in s for s in summary.sentences(facts.read(directory)))
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(0, "There is no test: val, by"), (40, "Test was left unseen, and val, by")]
+)
+def test_a_run_without_figures_of_test_says_that_those_of_val_flatter(run, size, said):
+    rundir.write_json(run / rundir.METRICS, {"val": {"accuracy": 0.5}})
+    (run / rundir.predictions("test")).unlink()
+    data = rundir.read_json(run / rundir.DATA)
+    rundir.write_json(run / rundir.DATA, data | {"num_samples": {"train": 160, "val": 40, "test": size}})
+    text = _page(run).text
+    assert f"{said} which the epoch was chosen, flatters." in text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -115,14 +114,8 @@ def write(paths: Sequence[Path | str], out: Path | str) -> Comparison:
         InputError: as `compare`, or the page cannot be written there.
     """
     found = compare(paths)
-    try:
-        if Path(out).is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    with durable.output(Path(out)):
         durable.write_file(Path(out), page(found))
-    except OSError as error:
-        message = f"cannot be written: {error.strerror or error}"
-        fix = "choose a file in a folder that you can write to with --out"
-        raise InputError(Finding("report-unwritable", "error", str(out), message, fix)) from error
     return found
 
 
