@@ -43,6 +43,10 @@ class Comparison:
     said_of_seeds: list[str]
     notes: list[str]
 
+    def __repr__(self) -> str:  # what the fields hold are whole runs, which nobody can read as the end of a cell
+        said = [f"Comparison of {', '.join(self.runs)}", *(pair.sentence for pair in self.pairs), *self.said_of_seeds]
+        return "\n".join([*said[:20], *(["..."] if len(said) > 20 else [])])
+
     def plain(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it, without what the runs' own files hold."""
         return {
