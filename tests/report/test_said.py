@@ -8,6 +8,7 @@ from report.made_run import classification, regression
 from report.test_html import Page
 from torchwork import rundir
 from torchwork.report import facts, html, summary
+from torchwork.report.drawn import training
 
 CLASSES = ["cat", "dog", "bird"]
 FAILED = "the loss is inf at step 2. There is no checkpoint yet"
@@ -99,3 +100,11 @@ def test_a_run_without_figures_of_test_says_that_those_of_val_flatter(run, size,
     rundir.write_json(run / rundir.DATA, data | {"num_samples": {"train": 160, "val": 40, "test": size}})
     text = _page(run).text
     assert f"{said} which the epoch was chosen, flatters." in text
+
+
+@pytest.mark.parametrize("groups", ["", ", groups: [{match: fc*, lr: 0.02}]"])
+def test_of_several_groups_it_is_said_whose_learning_rate_is_drawn(run, groups):
+    config = (run / rundir.CONFIG).read_text()
+    (run / rundir.CONFIG).write_text(config.replace("lr: 0.001}", f"lr: 0.001{groups}}}"))
+    (curves,) = training.drawings(facts.read(run))
+    assert ("that of the first group of parameters in the config" in curves.caption) == bool(groups)
