@@ -25,7 +25,7 @@ from torchwork.training.nonfinite import Answer, Fault, Guard, NonFiniteError, N
 from torchwork.training.precision import exhausted, scaled_step
 from torchwork.training.state import Progress, State
 from torchwork.training.tally import TalliedTask, Tally
-from torchwork.types import Batch, Finding, Step, Task, Watcher
+from torchwork.types import Batch, Finding, RunError, Step, Task, Watcher
 
 
 class Batches(Protocol):
@@ -122,12 +122,30 @@ def _step(state: State, closure: _Closure) -> bool:
             closure()
             state.stepper.step()
         else:
-            state.optimizer.step(closure)  # type: ignore[arg-type]
+            _search(state, closure)
         return True
     if scaled_step(state.scaler, state.optimizer, closure):
         return True
     _count_overflow(state)
     return False
+
+
+def _search(state: State, closure: _Closure) -> None:
+    """Let an optimizer evaluate the loss as often as it wants.
+
+    LBFGS's line search divides by the width of a bracket: at a learning rate of 0, where nothing moves, it is left out.
+    """
+    group = state.optimizer.param_groups[0]
+    if group.get("line_search_fn") is not None and group["lr"] == 0:
+        closure()
+        return
+    try:
+        state.optimizer.step(closure)  # type: ignore[arg-type]
+    except ZeroDivisionError as error:
+        progress = state.progress
+        message = f"step {progress.index} (epoch {progress.epoch + 1}): the line search of the optimizer divided by 0, "
+        message += f"as no step is short enough for it. Take another learning rate than {group['lr']:.3g}, or "
+        raise RunError(message + "optimizer.line_search_fn: null") from error
 
 
 def _after_update(state: State) -> None:
