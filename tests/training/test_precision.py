@@ -149,6 +149,22 @@ def test_an_update_that_overflows_leaves_every_weight_every_optimizer_and_the_av
     assert not same(model, before)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
+def test_fused_kernels_leave_their_state_alone_where_gradients_overflow(kind):
+    def trained(**options):
+        model = network()
+        options |= {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        state = overflowing(model, kind(model.parameters(), lr=0.01, **options))
+        list(updates(state, windows(batches(40), 1), task()))
+        return model, state
+
+    fused, state = trained(fused=True)
+    plain, other = trained()
+    assert state.progress.overflows == other.progress.overflows > 1  # the very first among them
+    for one, two in zip(fused.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
 def test_one_optimizers_overflow_holds_back_the_others_too():
     """torch's scaler judges each optimizer by itself, so that one would step and the other not."""
     model = network()

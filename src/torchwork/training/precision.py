@@ -163,6 +163,8 @@ def scaled_step(scaler: GradScaler, optimizer: Any, closure: Callable[[], Tensor
     except NotFinite:
         scaler.update()  # so that it is ready for another update
         raise
+    # the scaler itself leaves the step out: torch 2.13's fused SGD moves its momentum although gradients overflowed
+    optimizer._step_supports_amp_scaling = False
     scaler.step(optimizer)
     scale = scaler.get_scale()
     scaler.update()
