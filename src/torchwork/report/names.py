@@ -41,7 +41,7 @@ def metric(name: object) -> str:
     ('ROC AUC', 'F1 macro', 'MAP at R', 'F1 of my_auc')
     """
     base, slash, own = str(name).partition("/")
-    said = " ".join(_WRITTEN.get(word, word) for word in base.split("_"))
+    said = label(" ".join(_WRITTEN.get(word, word) for word in base.split("_")), 80)
     return f"{said} of {label(own, 40)}" if slash else said
 
 
