@@ -13,6 +13,7 @@ from torch import Tensor
 
 from torchwork import dist
 from torchwork.data.dataset import DatasetSource
+from torchwork.data.memory import InMemory
 from torchwork.types import Schema, Source
 
 # The data of one split may take this share of the memory that is free when they are read, all processes together.
@@ -22,9 +23,9 @@ CHUNK_IMAGES = 64
 CHUNK_ROWS = 4096
 
 
-def chunks(indices: np.ndarray, schema: Schema) -> Iterator[np.ndarray]:
+def chunks(indices: np.ndarray, schema: Schema, *, in_memory: bool = False) -> Iterator[np.ndarray]:
     """Cut indices into runs that are read at a time where all samples are read."""
-    length = CHUNK_IMAGES if schema.inputs in ("image", "audio") else CHUNK_ROWS
+    length = CHUNK_IMAGES if schema.inputs in ("image", "audio") and not in_memory else CHUNK_ROWS
     for start in range(0, len(indices), length):
         yield indices[start : start + length]
 
@@ -76,7 +77,7 @@ def read_all(
         return None
     kept = torch.empty((len(indices), *first.shape[1:]), dtype=first.dtype)
     start = 0
-    for chunk in chunks(indices, source.schema):
+    for chunk in chunks(indices, source.schema, in_memory=isinstance(source, InMemory)):
         kept[start : start + len(chunk)] = prepared(source, chunk)
         start += len(chunk)
     return kept

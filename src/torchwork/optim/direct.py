@@ -64,6 +64,7 @@ class _Direct:
     def step(self) -> None:
         gradients = self._gradients()
         if gradients is None:
+            self._found = []
             with _all_or_none(self._optimizer):
                 self._optimizer.step()
             self._found = self._looked_up()
