@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from torchwork import dist
+from torchwork import dist, shards
 from torchwork.data import pairs
 from torchwork.data.augment.build import build as augment
 from torchwork.data.loader import Loader
@@ -18,7 +18,7 @@ from torchwork.data.transform import Pipeline
 from torchwork.optim import build as optimizers
 from torchwork.optim import schedule
 from torchwork.tasks import contracts
-from torchwork.training import batchnorm, parallel
+from torchwork.training import batchnorm, parallel, sharding, units
 from torchwork.training.divergence import divergence_watcher
 from torchwork.training.evaluate import evaluate
 from torchwork.training.loop import TrainOptions, run_epochs
@@ -129,6 +129,8 @@ def train(
     double: bool = True,
     mining: Any = "none",
     strategy: str = "ddp",
+    recomputes: bool = False,
+    lower: Any = None,
 ) -> dict[str, Any]:
     """Train and evaluate; return each step's loss, the history, the weights, and what was evaluated, in its order."""
     loader, judge, the_task, dtype = _data(
@@ -141,11 +143,17 @@ def train(
     if dist.group() is not None:
         loader.share = judge.share = (dist.rank(), dist.world())
         batch = next(loader.batches(0))
-        ranks = parallel.replicated(net, the_task, batch, torch.device("cpu"), find_unused_parameters=find_unused)
-    steered = optimizers.build(optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9}, net)
+    if recomputes:
+        units.recompute(net, smallest=1)
+    steered = optimizers.build(optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9, "fused": False}, net)
+    cpu = torch.device("cpu")
+    if dist.group() is not None and strategy == "ddp":
+        ranks = parallel.replicated(net, the_task, batch, cpu, find_unused_parameters=find_unused)
     steps_per_epoch = -(-len(loader) // accumulate)
     changed = schedule.build(rates, steered, epochs=epochs, steps_per_epoch=steps_per_epoch)
     state = State(net, steered, changed, ranks=ranks)
+    if dist.group() is not None and strategy == "fsdp":
+        ranks = sharding.sharded(state, the_task, batch, cpu, sharding.Sharding(lower, smallest=1))
     steps: list[Any] = []
     watchers = [steps.append]
     if ranks is not None:
@@ -158,7 +166,7 @@ def train(
         "weight": [step.weight for step in steps],
         "samples": [step.samples for step in steps],
         "history": [{k: v for k, v in row.items() if k not in ("seconds", "waited")} for row in state.progress.history],
-        "weights": {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()},
+        "weights": {name: shards.whole(tensor).detach().numpy() for name, tensor in net.state_dict().items()},
         "evaluation": {name: column.numpy() for name, column in vars(seen).items()},
         "metrics": the_task.metrics(seen) if dist.is_first() else None,
     }

@@ -21,7 +21,7 @@ from torchwork.optim.several import takes_gradients
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import StoppedError, evaluate
 from torchwork.training.fault_text import describe
-from torchwork.training.micro_batches import cut_backward, ignore
+from torchwork.training.micro_batches import cut_backward, gradient_of_ranks, ignore
 from torchwork.training.nonfinite import Answer, Fault, Guard, NonFiniteError, NotFinite, Policy, check_weights
 from torchwork.training.precision import exhausted, scaled_step
 from torchwork.training.state import Progress, State
@@ -102,7 +102,7 @@ def updates(
             if state.ranks is None:
                 gradient = partial(cut_backward, state, task, window, total, layer_seed, on_cut)
             else:
-                gradient = partial(state.ranks.gradient, state, task, window, total, layer_seed)
+                gradient = partial(gradient_of_ranks, state, state.ranks, task, window, total, layer_seed)
             closure = _closure(state, gradient, parameters, clip_norm, guard, seen)
             try:
                 if _step(state, closure):
@@ -270,6 +270,7 @@ def run_epochs(
         row = _epoch_row(state, task, val, on_evaluation, on_cut, should_stop) if whole else None
         if row is None:
             state.settle()  # on every process that trains, as only one of them saves
+            state.gather()
             save(False)
             return False
         progress.seconds += time.perf_counter() - started
@@ -286,6 +287,7 @@ def run_epochs(
         _begin_next_epoch(state, options)
         progress.history.append(row)
         on_epoch(row)
+        state.gather()
         save(is_best)
         if should_stop():
             return progress.done
