@@ -22,7 +22,7 @@ from torchwork.metrics import baseline, chosen, custom, final
 from torchwork.report import html
 from torchwork.run_data import evaluation_loader
 from torchwork.tasks.supervised import Evaluation
-from torchwork.training import checkpoint, sharding, weights
+from torchwork.training import checkpoint, precision, sharding, weights
 from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.types import RunError
 
@@ -152,8 +152,10 @@ def _look_into(parts: Parts, model: nn.Module, directory: Path) -> None:
 
     data, seed = parts.data, parts.config.seed
     places = (data.source, data.splits, data.pipeline, data.target)
-    device = parts.device if model is parts.model else torch.device("cpu")
-    parts.task.criterion.to(device)
+    device = parts.device
+    if model is not parts.model:
+        device = torch.device("cpu")
+        parts.task.criterion.to(device, precision.dtype(parts.config.train.precision))
     look(Subject(model, parts.task, *places, device, seed, directory))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 
 from torchwork import dist, shards
 from torchwork.data import pairs
@@ -19,6 +20,7 @@ from torchwork.optim import build as optimizers
 from torchwork.optim import schedule
 from torchwork.tasks import contracts
 from torchwork.training import batchnorm, parallel, sharding, units
+from torchwork.training.averaging import AveragedWeights
 from torchwork.training.divergence import divergence_watcher
 from torchwork.training.evaluate import evaluate
 from torchwork.training.loop import TrainOptions, run_epochs
@@ -43,11 +45,13 @@ def source(samples: int, target: str, kind: str = "rows") -> InMemory:
     targets: Any = classes
     if target == "number":
         targets = torch.randn(samples, 2, generator=generator, dtype=torch.float64).numpy()
+    elif target == "large":
+        targets = 1000 * torch.randn(samples, 2, generator=generator, dtype=torch.float64).numpy()
     elif target == "score":
         targets = torch.randn(samples, 1, generator=generator, dtype=torch.float64).numpy()
     elif target == "sequence":
         targets = np.array([SYMBOLS[place % 4] + SYMBOLS[place % 3] * (place % 2) for place in range(samples)])
-    names = {"number": ("y", "z"), "score": ("y",)}.get(target, ())
+    names = {"number": ("y", "z"), "large": ("y", "z"), "score": ("y",)}.get(target, ())
     meaning = {"class": "class", "sequence": "sequence"}.get(target, "number")
     shown = "image" if kind == "images" else "array"
     return InMemory(inputs, targets, Schema(shown, meaning, target_names=names))
@@ -131,6 +135,8 @@ def train(
     strategy: str = "ddp",
     recomputes: bool = False,
     lower: Any = None,
+    ema: float | None = None,
+    scale: float | None = None,
 ) -> dict[str, Any]:
     """Train and evaluate; return each step's loss, the history, the weights, and what was evaluated, in its order."""
     loader, judge, the_task, dtype = _data(
@@ -154,19 +160,24 @@ def train(
     state = State(net, steered, changed, ranks=ranks)
     if dist.group() is not None and strategy == "fsdp":
         ranks = sharding.sharded(state, the_task, batch, cpu, sharding.Sharding(lower, smallest=1))
+    if ema is not None:
+        state.averaged = AveragedWeights(net, ema)
+    if scale is not None:
+        state.scaler = GradScaler("cpu", init_scale=scale, growth_interval=3)
     steps: list[Any] = []
     watchers = [steps.append]
     if ranks is not None:
         watchers.append(divergence_watcher(state, loader.order, len(loader), every=1))
     options = TrainOptions(epochs, 7, accumulate, clip_norm)
     run_epochs(state, the_task, loader, judge, options, watchers=watchers)
-    seen = evaluate(net, the_task, judge, ranks=ranks)
+    seen = evaluate(state.judged, the_task, judge, ranks=ranks)
     return {
         "losses": [float(step.loss) for step in steps],
         "weight": [step.weight for step in steps],
         "samples": [step.samples for step in steps],
         "history": [{k: v for k, v in row.items() if k not in ("seconds", "waited")} for row in state.progress.history],
-        "weights": {name: shards.whole(tensor).detach().numpy() for name, tensor in net.state_dict().items()},
+        "weights": {name: shards.whole(tensor).detach().numpy() for name, tensor in state.judged.state_dict().items()},
+        "overflows": sum(row.get("overflows", 0) for row in state.progress.history),
         "evaluation": {name: column.numpy() for name, column in vars(seen).items()},
         "metrics": the_task.metrics(seen) if dist.is_first() else None,
     }

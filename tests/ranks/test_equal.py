@@ -75,6 +75,11 @@ CASES = {
         "sync": True,
         "augments": [{"name": "RandomCrop", "size": 8, "padding": 2}, {"name": "RandomHorizontalFlip"}],
     },
+    "MixUp": {"model": "conv", "kind": "images", "sync": True, "augments": [{"name": "MixUp"}]},
+    "CutMix": {"model": "conv", "kind": "images", "sync": True, "augments": [{"name": "CutMix"}], "batch_size": 3},
+    "averaged weights": {"ema": 0.7, "accumulate": 2},
+    "averaged weights and synchronised batch norm": {"ema": 0.7, "model": "norm", "sync": True},
+    "a scaled loss": {"scale": 2.0**16},
 }
 
 
@@ -137,6 +142,16 @@ def test_in_single_precision_the_first_ten_updates_agree_to_a_millionth(together
     for world in (2, 3):
         for found in together(world)(train, options):
             np.testing.assert_allclose(found["losses"][:10], wanted["losses"][:10], rtol=1e-6)
+
+
+def test_where_the_scaled_loss_overflows_all_leave_the_same_updates_out(together):
+    options = {"target": "large", "outputs": 2, "double": False, "scale": 2.0**120, "batch_size": 4, **SLOWLY}
+    wanted = cases.train(**options)
+    assert wanted["overflows"] >= 1
+    for world in (2, 3):
+        for found in together(world)(train, options):
+            assert found["overflows"] == wanted["overflows"]
+            np.testing.assert_allclose(found["losses"], wanted["losses"], rtol=1e-6)
 
 
 def test_of_unsynchronised_batch_norm_the_running_statistics_are_those_of_the_first_process(together):

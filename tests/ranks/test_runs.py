@@ -109,3 +109,41 @@ def test_a_mistake_that_one_process_alone_finds_is_told_on_all(tmp_path):
     for said in launch.said:
         assert "hiden" in said
         assert "(on rank 1)" in said
+
+
+# with smaller units, so that a tiny model has several
+SHARED = {**CONFIG, "distributed": {"strategy": "fsdp", "activation_checkpointing": True}}
+
+
+def with_small_units(rank):
+    from torchwork.training import sharding, units
+
+    units.recompute.__defaults__ = (1,)
+    sharding.Sharding.__init__.__defaults__ = (None, 1)
+
+
+def small_units_at_step(number, rank, what, own):
+    with_small_units(own)
+    at_step(number, rank, what, own)
+
+
+@pytest.fixture(scope="module")
+def alone_of_shared(tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone") / "run"
+    assert Launch(1, out, [SHARED], prepare=with_small_units).join() == [0]
+    return out
+
+
+def test_a_run_whose_processes_hold_parts_of_the_model_is_that_of_one_process(alone, tmp_path):
+    launch = Launch(2, tmp_path / "run", [SHARED], prepare=with_small_units)
+    assert launch.join() == [0, 0], launch.said
+    assert_alike(tmp_path / "run", alone)
+
+
+def test_such_a_run_goes_on_with_one_process_and_again_with_two(alone, tmp_path):
+    out = tmp_path / "run"
+    stop = functools.partial(small_units_at_step, 9, 1, signal.SIGTERM)
+    assert Launch(2, out, [SHARED], prepare=stop).join() == [143, 143]
+    assert Launch(1, out, prepare=functools.partial(small_units_at_step, 6, 0, signal.SIGINT)).join() == [130]
+    assert Launch(2, out, prepare=with_small_units).join() == [0, 0]
+    assert_alike(out, alone)

@@ -9,7 +9,10 @@ import pytest
 from ranks import cases
 from ranks.test_equal import CASES, assert_equal
 
-NOT_SHARDED = {"LBFGS", "a sparse embedding", "parameters that are not used"}
+NOT_SHARDED = {
+    *("LBFGS", "a sparse embedding", "parameters that are not used", "averaged weights"),
+    *("averaged weights and synchronised batch norm", "a scaled loss"),
+}
 SHARDED = {
     **{name: options for name, options in CASES.items() if name not in NOT_SHARDED},
     "fewer rows than processes": {"target": "score", "outputs": 1, "task": "ranking"},

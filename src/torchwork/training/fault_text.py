@@ -30,7 +30,8 @@ def short(fault: Fault) -> str:
 def told(fault: Fault, found: Origin, name: Callable[[int], str] = str) -> str:
     """Return what is not finite, where it came from and which samples were there; names where they tell most."""
     ids = fault.ids
-    shown = _some(ids, str, 20) if found.ids or found.inputs or name is str else _some(ids, name, 5)
+    located = found.ids or found.inputs or found.kind == "unknown"
+    shown = _some(ids, str, 20) if located or name is str else _some(ids, name, 5)
     return f"{short(fault)}; samples {shown}. {where(found, name)}"
 
 
