@@ -369,3 +369,21 @@ def test_a_model_that_fails_in_bf16_alone_is_refused_with_the_precision_as_the_r
     config = {**CONFIG, "model": {"name": f"{__name__}:OnlyFloat32"}}
     with pytest.raises(InputError, match=r"OnlyFloat32 fails in bf16 .* take train.precision: fp32"):
         torchwork.train(config, out=tmp_path / "run")
+
+
+def test_a_fused_sgd_whose_first_update_overflows_begins_with_no_momentum(monkeypatch):
+    def unwritten(tensor, **options):
+        return torch.full_like(tensor, 1e3, **options)
+
+    monkeypatch.setattr(torch, "empty_like", unwritten)  # what is in memory that nobody wrote
+    trained = []
+    for fused in (True, False):
+        net = network().train()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, fused=fused)
+        state = state_in("fp16", net, optimizer)
+        state.scaler.load_state_dict({**state.scaler.state_dict(), "scale": 2.0**40})
+        list(updates(state, windows(batches(40), 1), task()))
+        assert 1 <= state.progress.overflows < 40
+        trained.append(net)
+    for one, other in zip(trained[0].parameters(), trained[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other)

@@ -163,10 +163,11 @@ def scaled_step(scaler: GradScaler, optimizer: Any, closure: Callable[[], Tensor
     except NotFinite:
         scaler.update()  # so that it is ready for another update
         raise
-    scaler.step(optimizer)
-    scale = scaler.get_scale()
+    overflowed = any(bool(found) for found in scaler._found_inf_per_device(optimizer).values())
+    if not overflowed:  # of a first step that is left out torch's fused SGD keeps a momentum that nobody wrote
+        scaler.step(optimizer)
     scaler.update()
-    return scaler.get_scale() >= scale
+    return not overflowed
 
 
 def exhausted(scaler: GradScaler) -> bool:
