@@ -146,12 +146,14 @@ def test_in_single_precision_the_first_ten_updates_agree_to_a_millionth(together
 
 def test_where_the_scaled_loss_overflows_all_leave_the_same_updates_out(together):
     options = {"target": "large", "outputs": 2, "double": False, "scale": 2.0**120, "batch_size": 4, **SLOWLY}
-    wanted = cases.train(**options)
-    assert wanted["overflows"] >= 1
+    first = cases.train(**options)["losses"][:4]  # later the parts may overflow where the whole just does not
     for world in (2, 3):
-        for found in together(world)(train, options):
-            assert found["overflows"] == wanted["overflows"]
-            np.testing.assert_allclose(found["losses"], wanted["losses"], rtol=1e-6)
+        found = together(world)(train, options)
+        np.testing.assert_allclose(found[0]["losses"][:4], first, rtol=1e-6)
+        assert all(1 <= one["overflows"] == found[0]["overflows"] for one in found)
+        for one in found:
+            assert one["losses"] == found[0]["losses"]
+            assert all((one["weights"][name] == values).all() for name, values in found[0]["weights"].items())
 
 
 def test_of_unsynchronised_batch_norm_the_running_statistics_are_those_of_the_first_process(together):
