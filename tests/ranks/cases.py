@@ -20,6 +20,7 @@ from torchwork.optim import build as optimizers
 from torchwork.optim import schedule
 from torchwork.tasks import contracts
 from torchwork.training import batchnorm, parallel, sharding, units
+from torchwork.training import precision as formats
 from torchwork.training.averaging import AveragedWeights
 from torchwork.training.divergence import divergence_watcher
 from torchwork.training.evaluate import evaluate
@@ -81,6 +82,17 @@ class Headed(nn.Module):
         return (self.head(x), self.one(x), self.two(x)) if self.training else self.head(x)
 
 
+class Block(nn.Module):
+    """Layers that compute in bf16 under autocast, and one that does not."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.fc = nn.LayerNorm(width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.tanh(self.fc(self.norm(x)))
+
+
 Headed.__name__ = "GoogLeNet"
 
 
@@ -100,6 +112,9 @@ def model_of(name: str, outputs: int = 3) -> nn.Module:
     return {
         "mlp": lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, outputs)),
         "dropout": lambda: nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, outputs)),
+        "normed": lambda: nn.Sequential(
+            nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8)), Block(8), nn.LayerNorm(8), nn.Linear(8, outputs)
+        ),
         "norm": lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, outputs)),
         "conv": lambda: nn.Sequential(
             nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, outputs)
@@ -134,7 +149,7 @@ def train(
     mining: Any = "none",
     strategy: str = "ddp",
     recomputes: bool = False,
-    lower: Any = None,
+    precision: str = "fp32",
     ema: float | None = None,
     scale: float | None = None,
 ) -> dict[str, Any]:
@@ -149,6 +164,7 @@ def train(
     if dist.group() is not None:
         loader.share = judge.share = (dist.rank(), dist.world())
         batch = next(loader.batches(0))
+    formats.compute_in(net, precision)
     if recomputes:
         units.recompute(net, smallest=1)
     steered = optimizers.build(optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9, "fused": False}, net)
@@ -159,7 +175,9 @@ def train(
     changed = schedule.build(rates, steered, epochs=epochs, steps_per_epoch=steps_per_epoch)
     state = State(net, steered, changed, ranks=ranks)
     if dist.group() is not None and strategy == "fsdp":
-        ranks = sharding.sharded(state, the_task, batch, cpu, sharding.Sharding(lower, smallest=1))
+        ranks = sharding.sharded(
+            state, the_task, batch, cpu, sharding.Sharding(formats.LOWER.get(precision), smallest=1)
+        )
     if ema is not None:
         state.averaged = AveragedWeights(net, ema)
     if scale is not None:

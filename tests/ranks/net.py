@@ -34,5 +34,7 @@ class Short(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.times += self.training
         if self.times == 6 and dist.rank() == 1:
-            raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 1 bytes")
+            raise RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 1 bytes"
+            )
         return self.head(x)

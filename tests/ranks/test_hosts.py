@@ -82,10 +82,10 @@ def agents(made, script, out, *overrides):
         options += f" --rdzv-endpoint {made.addresses[0]}:29500 --local-addr {address}"
         options += " --rdzv-conf is_host=true" if address == made.addresses[0] else ""
         command = f"ip netns exec {name} {sys.executable} -m torch.distributed.run {options} {script} {out}"
-        log = open(out.parent / f"{address}.log", "w")  # noqa: SIM115 - the process has it
-        started.append(
-            subprocess.Popen([*command.split(), *overrides], stderr=log, stdout=log, start_new_session=True)
-        )
+        with open(out.parent / f"{address}.log", "w") as log:
+            started.append(
+                subprocess.Popen([*command.split(), *overrides], stderr=log, stdout=log, start_new_session=True)
+            )
     return started
 
 
@@ -118,4 +118,6 @@ def test_where_a_host_is_killed_with_its_torchrun_the_other_ends_soon(tmp_path, 
         assert started[1 - lost].wait(SOON) != 0
         started[lost].wait()
     said = (tmp_path / f"{two.addresses[1 - lost]}.log").read_text()
-    assert re.search(r"error: .* is gone: killed, or its machine or the network was lost", said), said
+    # without the first host there is none where the torchruns meet, which the other one says by itself
+    gone = r"error: .* is gone: killed, or its machine or the network was lost"
+    assert re.search(gone if lost else f"{gone}|The connection to the C10d store has failed", said), said

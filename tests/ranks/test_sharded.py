@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 
 import pytest
+import torch
+from torch import nn
 
 from ranks import cases
 from ranks.test_equal import CASES, assert_equal
+from torchwork.training import sharding
+from torchwork.types import InputError
 
 NOT_SHARDED = {
     *("LBFGS", "a sparse embedding", "parameters that are not used", "averaged weights"),
@@ -38,3 +42,82 @@ def train(options):
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_that_hold_parts_of_the_model_train_what_one_does(together, world, name):
     assert_equal(together(world)(train, SHARDED[name]), alone(name))
+
+
+def test_of_weights_and_of_the_optimizers_state_each_process_holds_its_rows(together):
+    (first, of_first, whole), (second, of_second, _) = together(2)(held)
+    assert first + second == whole
+    assert first < 0.6 * whole  # the last layer's three rows are two and one
+    assert (of_first, of_second) == (2 * first, 2 * second)
+
+
+def held():
+    """Return the numbers that this process holds, and those of the whole."""
+    from torchwork import shards
+
+    seen = []
+    real = sharding.sharded
+    try:
+        sharding.sharded = lambda state, *rest: seen.append(state) or real(state, *rest)
+        cases.train(optimizer={"name": "Adam"}, strategy="fsdp", epochs=1)
+    finally:
+        sharding.sharded = real
+    parameters = list(seen[0].model.parameters())
+    own = sum(shards.own_part(p).numel() for p in parameters)
+    state = [v for one in seen[0].optimizer.state.values() for v in one.values() if v.dim()]
+    return own, sum(shards.own_part(v).numel() for v in state), sum(p.numel() for p in parameters)
+
+
+LOW = {"double": False, "precision": "bf16", "model": "normed", "optimizer": {"name": "Adam", "lr": 1e-2}}
+
+
+def test_in_bf16_the_weights_that_are_sent_in_it_change_no_loss(together):
+    # ddp sends its gradients in float32, too
+    found, wanted = together(2)(train, LOW), together(2)(cases_train, LOW)
+    assert found[0]["losses"] == wanted[0]["losses"]
+    assert found[0]["losses"] != cases.train(**{**LOW, "precision": "fp32"})["losses"]
+
+
+def cases_train(options):
+    return cases.train(**options)
+
+
+class Borrowing(nn.Module):
+    """Uses the weights of a layer without calling it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(x, self.fc.weight)
+
+
+def refused(kind):
+    before = cases.model_of
+    try:
+        cases.model_of = lambda *arguments: kind()
+        cases.train(double=False, strategy="fsdp")
+    except InputError as error:
+        return str(error)
+    finally:
+        cases.model_of = before
+    return ""
+
+
+class Scaled(nn.Module):
+    """Has a parameter without a dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.scale = nn.Linear(6, 3), nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        return self.scale * self.fc(x)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(Borrowing, "without calling it"), (Scaled, "scalar")])
+def test_a_model_that_cannot_be_shared_out_is_refused_with_the_key_that_asked_for_it(together, kind, said):
+    for message in together(2)(refused, kind):
+        assert message.startswith("distributed.strategy: the model cannot be shared out by fully_shard: ")
+        assert said in message
