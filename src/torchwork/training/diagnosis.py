@@ -53,8 +53,9 @@ class Origin:
 
     ``weight``: a parameter ``name``, before the window. ``output``: what the module ``name`` of type ``module`` gave.
     ``loss``: the loss of finite outputs. ``output gradient``, ``weight gradient``: what came back to a module's output
-    or to a parameter. ``nothing``: the window is finite. ``unknown``: it was not gone through again. ``ids`` are the samples in whose rows it was seen, where it
-    has a row for each, and ``inputs`` those whose inputs or targets are not finite themselves.
+    or to a parameter. ``nothing``: the window is finite. ``unknown``: it was not gone through again. ``ids`` are the
+    samples in whose rows it was seen, where it has a row for each, and ``inputs`` those whose inputs or targets are not
+    finite themselves.
     """
 
     kind: Kind
