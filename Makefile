@@ -3,6 +3,7 @@
 # make reliability  every fault at full length, up to 3 hours on 2 cores; writes docs/reliability.md. Cut off, it goes on
 # make bench-data   reading data beside the usual way and the bare decoder, as ratios; needs the real data
 # make bench   Torchwork beside a bare loop and other libraries, up to three hours; bench-quick: some minutes
+# make bench-many   two processes beside one, and beside other libraries' two; half an hour
 # make profile CONFIG=examples/digits.yaml   the ten largest costs of a config's steps, and a trace of them
 # make check   formatting, lint, types
 PYTHON ?= python3
@@ -15,7 +16,7 @@ ifneq ($(wildcard ../shared/data),)
 export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-all reliability bench bench-quick bench-data profile check format clean
+.PHONY: demo test test-all reliability bench bench-quick bench-many bench-data profile check format clean
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -35,6 +36,9 @@ bench: $(BENCH)/.installed
 
 bench-quick: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.suite --quick
+
+bench-many: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks.suite --many
 
 bench-data: $(INSTALLED)
 	$(BIN)/python benchmarks/data/run.py

@@ -19,7 +19,14 @@ MODULES = {
     "skorch": "skorch_",
     "keras": "keras_",
 }
-OF_A_JOB = {"resnet": "photos", "cold": "cold", "start": "start", "gather": "parts", "evaluation": "parts"}
+OF_A_JOB = {
+    "resnet": "photos",
+    "cold": "cold",
+    "start": "start",
+    "gather": "parts",
+    "evaluation": "parts",
+    "many": "many",
+}
 
 
 def run(name: str, job: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -38,11 +38,12 @@ def _run(work: Work, loader: Any, tests: Any, *, fused: bool) -> dict[str, Any]:
             samples += len(y)
             if work.prove:
                 marks.loss(loss)
-        marks.epoch(*(_judge(accelerator, model, tests) if tests is not None else ()))
+        marks.epoch(*(judged(accelerator, model, tests) if tests is not None else ()))
     return marks.result(updates=updates_of(bare), samples=samples)
 
 
-def _judge(accelerator: Any, model: Any, tests: Any) -> tuple[float, float]:
+def judged(accelerator: Any, model: Any, tests: Any) -> tuple[float, float]:
+    """Return mean loss and accuracy over the samples of all processes."""
     model.eval()
     total, right, count = 0.0, 0, 0
     for x, y in tests:

@@ -112,14 +112,10 @@ def _lightning(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     return marks.result(updates=trainer.global_step, samples=len(loader.dataset) * settings["epochs"])
 
 
-def _ours(name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Train by a config."""
-    from benchmarks.contenders.ours import Watching, stopping_when_trained
-
-    import torchwork
-
-    config = {
-        "seed": settings["seed"],
+def config(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the job as a config."""
+    return {
+        "seed": settings.get("seed", 0),
         "data": {
             "source": {"name": "ImageFolder", "root": settings["folder"]},
             "split": {"train": 1.0},
@@ -131,9 +127,18 @@ def _ours(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         "optimizer": {"name": "SGD", "lr": settings["lr"], "momentum": 0.9, "weight_decay": 5e-4},
         "train": {"epochs": settings["epochs"], "monitor": "train_loss"},
     }
+
+
+def _ours(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train by a config."""
+    from benchmarks.contenders.ours import Watching, stopping_when_trained
+
+    import torchwork
+
+    job = config(settings)
     if name == "ours-auto":
-        config["train"]["precision"] = "auto"
+        job["train"]["precision"] = "auto"
     watching = Watching(prove=False)
     with tempfile.TemporaryDirectory() as folder, stopping_when_trained(watching):
-        torchwork.train(config, out=Path(folder) / "run", progress=watching)
+        torchwork.train(job, out=Path(folder) / "run", progress=watching)
     return watching.marks.result(updates=watching.updates, samples=watching.samples)

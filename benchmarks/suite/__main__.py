@@ -1,4 +1,4 @@
-"""``make bench`` and ``make bench-quick``: measure, keep, and tell required against measured."""
+"""``make bench``, ``bench-quick`` and ``bench-many``: measure, keep, and tell required against measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from benchmarks.suite import measure, page
-from benchmarks.suite.jobs import JOBS
+from benchmarks.suite.jobs import JOBS, MANY
 from benchmarks.suite.verdict import disagreements, noise, verdicts
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,8 @@ def main() -> None:
     """Run the suite from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.suite", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small data, few blocks; the page stays as it is")
-    parser.add_argument("--jobs", nargs="*", default=list(JOBS), choices=list(JOBS))
+    parser.add_argument("--jobs", nargs="*", default=None, choices=list(JOBS))
+    parser.add_argument("--many", action="store_true", help="several processes, instead of all other jobs")
     parser.add_argument("--blocks", type=int, default=None, help="blocks of each job")
     parser.add_argument("--minutes", type=float, default=None, help="no block starts later; what is missing is told")
     parser.add_argument("--scratch", type=Path, default=ROOT / ".bench", help="where the data of the jobs are made")
@@ -31,7 +32,7 @@ def main() -> None:
         minutes = given.minutes or (5.0 if given.quick else 170.0)
         options = {"quick": given.quick, "blocks": given.blocks, "minutes": minutes}
         measure.suite(
-            given.jobs,
+            given.jobs or [name for name in JOBS if (name in MANY) == given.many],
             **options,
             data=Path(data),
             scratch=given.scratch,

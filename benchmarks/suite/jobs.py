@@ -148,6 +148,24 @@ JOBS = {
             _lenet,
         ),
         Job(
+            "many-lenet",
+            ("ours-1x2", "ours-2x1", "ours-torchrun", "lightning-2x1", "accelerate-2x1"),
+            7,
+            {"samples": 20_000, "judged": 2_000, "model": "LeNet", "batch": 64, "lr": 1e-3, "epochs": 3},
+            {**SMALL, "model": "LeNet", "batch": 64, "lr": 1e-3, "epochs": 2},
+            _lenet,
+            seconds=120.0,
+        ),
+        Job(
+            "many-resnet",
+            ("ours-1x2", "ours-2x1", "lightning-2x1", "accelerate-2x1"),
+            7,
+            {"a_class": 64, "model": "ResNet-18", "batch": 128, "lr": 0.01, "epochs": 2},
+            {"a_class": 13, "model": "ResNet-18", "batch": 128, "lr": 0.01, "epochs": 2},
+            _cifar,
+            seconds=180.0,
+        ),
+        Job(
             "limits",
             ("primitives", "primitives-bf16"),
             7,
@@ -157,6 +175,9 @@ JOBS = {
         ),
     )
 }
+
+
+MANY = tuple(name for name in JOBS if name.startswith("many-"))  # `make bench-many`, apart from the others
 
 
 def _either(peer: str) -> tuple[str, ...]:
@@ -222,5 +243,15 @@ CLAIMS = (
         unit="s",
     ),
     Claim("gather-64", "batches of 64 gathered and normalised from memory, alone", ("usual",), 5),
+    *(
+        Claim(job, f"{model}: two processes against one with two threads", ("ours-1x2",), bound, ours="ours-2x1")
+        for job, model, bound in (("many-lenet", "LeNet", 0.85), ("many-resnet", "ResNet-18", 0.95))
+    ),
+    Claim("many-lenet", "LeNet: one process under torchrun", ("ours-1x2",), 0.98, ours="ours-torchrun"),
+    *(
+        Claim(job, f"{model}: two processes", (f"{peer}-2x1",), 1, ours="ours-2x1")
+        for job, model in (("many-lenet", "LeNet"), ("many-resnet", "ResNet-18"))
+        for peer in ("lightning", "accelerate")
+    ),
     Claim("gather-256", "batches of 256 gathered and normalised from memory, alone", ("usual",), 8),
 )

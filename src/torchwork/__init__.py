@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,13 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'torchwork' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    collects = gc.isenabled()
+    gc.disable()  # nothing is garbage while modules are made, and to go over all that torch made takes 0.1 s
+    try:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    finally:
+        if collects:
+            gc.enable()
 
 
 def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ from torchwork.tasks.regression import Regression
 from torchwork.training.loop import updates, windows
 from torchwork.training.nonfinite import NonFiniteError
 from torchwork.training.state import State
-from torchwork.types import Batch
+from torchwork.types import Batch, RunError
 
 CLASSES = ("a", "b", "c")
 OPTIMIZERS = {
@@ -180,3 +180,27 @@ def test_regression_in_float32_takes_float64_targets_without_changing_its_precis
     batch = Batch(torch.randn(5, 6), torch.randn(5, 1, dtype=torch.float64), np.arange(5))
     mean = Regression(Criterion(nn.MSELoss()), ("y",)).loss(model, batch)
     assert mean.dtype == torch.float32
+
+
+def test_lbfgs_searches_no_step_where_the_learning_rate_is_0_and_goes_on_where_it_is_not():
+    model = mlp()
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=1.0, max_iter=4, line_search_fn="strong_wolfe")
+    state, (data,) = State(model.train(), optimizer), batches([30])
+    steps = [step.loss.item() for step in updates(state, [[data]] * 3, task())]
+    optimizer.param_groups[0]["lr"], before = 0.0, copy.deepcopy(model)
+    rest = [step.loss.item() for step in updates(state, [[data]] * 2, task())]
+    assert same(model, before)
+    assert rest[0] == rest[1] < steps[-1] < steps[0]
+    optimizer.param_groups[0]["lr"] = 1.0
+    assert [step.loss.item() for step in updates(state, [[data]] * 2, task())][1] < rest[0]
+
+
+def test_a_line_search_that_divides_by_0_is_told_with_its_step():
+    class Dividing(torch.optim.LBFGS):
+        def step(self, closure):
+            closure()
+            return 1 / 0
+
+    model = mlp()
+    with pytest.raises(RunError, match=r"step 1 \(epoch 1\): the line search of the optimizer divided by 0"):
+        run(model, Dividing(model.parameters(), line_search_fn="strong_wolfe"), [batches([8])])

@@ -8,7 +8,7 @@ import time
 import torch
 from torch.utils.data import Dataset
 
-from torchwork import durable
+from torchwork import durable, rundir
 
 MOMENTS = ("first batch", "step", "validation", "save", "waiting for data")
 
@@ -29,7 +29,7 @@ def once(real, numbers, wait, *arguments, **options):
 def stopping(moment, numbers, later=0):
     """Prepare a process of `runs` to be asked to stop once, at a moment of its second epoch or at its first batch.
 
-    ``later`` is how much later: samples, steps, or operations on the disk.
+    ``later`` is how much later: samples, steps, or files of checkpoints.
     """
     from torchwork.training import loop
 
@@ -42,7 +42,14 @@ def stopping(moment, numbers, later=0):
 
         evaluate.torch = _AskingTorch(numbers)
     else:
-        durable.create_file = functools.partial(once, durable.create_file, numbers, [40 + later])
+        durable.create_file = functools.partial(_while_saving, durable.create_file, numbers, [9 + later])
+
+
+def _while_saving(real, numbers, wait, path, *rest):
+    """Create a file; before the so many-th of all checkpoints, of which each has four, ask to stop."""
+    if rundir.CHECKPOINTS in path.parts:
+        return once(real, numbers, wait, path, *rest)
+    return real(path, *rest)
 
 
 class _AskingTorch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from torchwork import rng
-from torchwork.data.dataset import DatasetSource
-from torchwork.data.loader import moved
+from torchwork.data.moving import moved
 from torchwork.data.wording import counted
 from torchwork.data.workers import Workers
 from torchwork.types import Batch, Finding, InputError
+
+if TYPE_CHECKING:
+    from torchwork.data.dataset import DatasetSource
 
 Tensors = tuple[Tensor, Tensor]
 
@@ -58,6 +60,8 @@ class CollatedLoader:
             self._tensors: Tensors | None = _checked(data, where)
             self._count = len(data[0])
         else:
+            from torchwork.data.dataset import DatasetSource  # reads images too: tensors need none of it
+
             self._tensors = None
             self._reading = _Collating(DatasetSource(data, seed))
             self._count = len(self._reading.source)

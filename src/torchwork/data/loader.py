@@ -15,6 +15,7 @@ from torchwork.data.augment.build import Augmentation
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.decoding import FileImages
 from torchwork.data.mixing import Mixing
+from torchwork.data.moving import moved
 from torchwork.data.pairs import Companions
 from torchwork.data.prefetch import SideStream, ahead
 from torchwork.data.reading import Reading, reading
@@ -328,10 +329,3 @@ def check_batch_size(batch_size: int, num_samples: int, where: str = "data.batch
     if batch_size > num_samples:
         message = f"got {batch_size}, but the training split has {counted(num_samples, 'sample', 'samples')}"
         raise InputError(Finding("batch-size", "error", where, message, f"choose at most {num_samples}"))
-
-
-def moved(inputs: Any, device: torch.device) -> Any:
-    """Return a tensor, or a dict of tensors, on a device."""
-    if isinstance(inputs, dict):
-        return {name: moved(value, device) for name, value in inputs.items()}
-    return inputs if inputs.device == device else inputs.to(device, non_blocking=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from torchwork.data.dataset import DatasetSource
-from torchwork.data.loader import moved
+from torchwork.data.moving import moved
 from torchwork.data.pipelines.tables import Tables
 from torchwork.data.pipelines.texts import Texts
 from torchwork.data.transform import Pipeline

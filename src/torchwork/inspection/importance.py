@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from torchwork import rng
-from torchwork.data.loader import moved
+from torchwork.data.moving import moved
 from torchwork.inspection.guard import UnavailableError, untouched
 from torchwork.inspection.subject import Subject
 from torchwork.types import Batch

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -26,7 +25,7 @@ from torchwork.training.nonfinite import Answer, Fault, Guard, NonFiniteError, N
 from torchwork.training.precision import exhausted, scaled_step
 from torchwork.training.state import Progress, State
 from torchwork.training.tally import TalliedTask, Tally
-from torchwork.types import Batch, Finding, Step, Task, Watcher
+from torchwork.types import Batch, Finding, RunError, Step, Task, Watcher
 
 
 class Batches(Protocol):
@@ -88,46 +87,65 @@ def updates(
     """
     optimizer, progress = state.optimizer, state.progress
     guard = guard or Guard(state)
-    parameters = _clipped(state) if clip_norm is not None else []
+    closure = _Closure(state, task, clip_norm, guard, on_cut)
     for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
         progress.index += 1
-        if state.ranks is None:
-            total, samples = math.fsum(task.weight(batch) for batch in window), sum(len(batch.ids) for batch in window)
-        else:
-            total, samples = state.ranks.totals(task, window)
-        seen = _Seen()
+        total, samples = _totals(state, task, window)
+        closure.begin(window, total, layer_seed)
         lr = float(optimizer.param_groups[0]["lr"])
         if total > 0:
             guard.before()
-            if state.ranks is None:
-                gradient = partial(cut_backward, state, task, window, total, layer_seed, on_cut)
-            else:
-                gradient = partial(gradient_of_ranks, state, state.ranks, task, window, total, layer_seed)
-            closure = _closure(state, gradient, parameters, clip_norm, guard, seen)
             try:
                 if _step(state, closure):
-                    guard.after(seen.loss)
+                    guard.after(closure.loss)
                     _after_update(state)
             except NotFinite as found:
                 guard.answer(found, task, window, total, layer_seed)
-                seen, total = _Seen(), 0.0
-        loss = torch.zeros(()) if seen.loss is None else seen.loss
-        yield Step(progress.index, loss, total, seen.norm, lr, samples)
+                closure.begin(window, 0.0, layer_seed)
+        loss = torch.zeros(()) if closure.loss is None else closure.loss
+        yield Step(progress.index, loss, closure.total, closure.norm, lr, samples)
 
 
-def _step(state: State, closure: Callable[[], Tensor]) -> bool:
+def _totals(state: State, task: Task, window: list[Batch]) -> tuple[float, int]:
+    """Return the weight and the number of samples of a window, of all processes."""
+    if state.ranks is not None:
+        return state.ranks.totals(task, window)
+    if len(window) == 1:
+        return task.weight(window[0]), len(window[0].ids)
+    return math.fsum(task.weight(batch) for batch in window), sum(len(batch.ids) for batch in window)
+
+
+def _step(state: State, closure: _Closure) -> bool:
     """Make an update; say whether it was made, or left out as gradients overflowed fp16."""
     if state.scaler is None:
-        if takes_gradients(state.optimizer):
+        if closure.once:
             closure()
-            state.optimizer.step()
+            state.stepper.step()
         else:
-            state.optimizer.step(closure)  # type: ignore[arg-type]
+            _search(state, closure)
         return True
     if scaled_step(state.scaler, state.optimizer, closure):
         return True
     _count_overflow(state)
     return False
+
+
+def _search(state: State, closure: _Closure) -> None:
+    """Let an optimizer evaluate the loss as often as it wants.
+
+    LBFGS's line search divides by the width of a bracket: at a learning rate of 0, where nothing moves, it is left out.
+    """
+    group = state.optimizer.param_groups[0]
+    if group.get("line_search_fn") is not None and group["lr"] == 0:
+        closure()
+        return
+    try:
+        state.optimizer.step(closure)  # type: ignore[arg-type]
+    except ZeroDivisionError as error:
+        progress = state.progress
+        message = f"step {progress.index} (epoch {progress.epoch + 1}): the line search of the optimizer divided by 0, "
+        message += f"as no step is short enough for it. Take another learning rate than {group['lr']:.3g}, or "
+        raise RunError(message + "optimizer.line_search_fn: null") from error
 
 
 def _after_update(state: State) -> None:
@@ -156,35 +174,42 @@ def _clipped(state: State) -> list[Tensor]:
     return [*own, *held.values()]
 
 
-class _Seen:
-    """What an optimizer's first call of the closure saw."""
+class _Closure:
+    """What an optimizer calls to have the gradients of a window, and what its first call saw.
 
-    loss: Tensor | None = None
-    norm: Tensor | None = None
+    An optimizer may call it more than once (LBFGS): random layers draw the same each time, so that it sees one
+    function. ``once`` says that it takes the gradients as they are.
+    """
 
+    def __init__(
+        self, state: State, task: Task, clip_norm: float | None, guard: Guard, on_cut: Callable[[Finding], None]
+    ) -> None:
+        self._state, self._task, self._guard, self._on_cut = state, task, guard, on_cut
+        self._clip_norm, self._parameters = clip_norm, _clipped(state) if clip_norm is not None else []
+        self.once = takes_gradients(state.optimizer)
 
-def _closure(
-    state: State,
-    gradient: Callable[[], Tensor],
-    parameters: list[Tensor],
-    clip_norm: float | None,
-    guard: Guard,
-    seen: _Seen,
-) -> Callable[[], Tensor]:
-    optimizer, scaler = state.optimizer, state.scaler
+    def begin(self, window: list[Batch], total: float, layer_seed: int) -> None:
+        """Take up a window, of which nothing has been seen."""
+        self._window, self.total, self._layer_seed = window, total, layer_seed
+        self.loss: Tensor | None = None
+        self.norm: Tensor | None = None
 
-    def closure() -> Tensor:
-        # an optimizer may call this more than once (LBFGS): the same masks each time, so that it sees one function
-        loss = gradient()
-        if scaler is not None:
-            scaler.unscale_(optimizer)  # type: ignore[arg-type]
-        norm = clip_grad_norm(parameters, clip_norm) if clip_norm is not None else None
-        if seen.loss is None:
-            seen.loss, seen.norm = loss, norm
-            guard.check(loss, norm)
+    def __call__(self) -> Tensor:
+        state = self._state
+        loss = self._gradient()
+        if state.scaler is not None:
+            state.scaler.unscale_(state.optimizer)  # type: ignore[arg-type]
+        norm = clip_grad_norm(self._parameters, self._clip_norm) if self._clip_norm is not None else None
+        if self.loss is None:
+            self.loss, self.norm = loss, norm
+            self._guard.check(loss, norm)
         return loss
 
-    return closure
+    def _gradient(self) -> Tensor:
+        state, window = self._state, (self._window, self.total, self._layer_seed)
+        if state.ranks is None:
+            return cut_backward(state, self._task, *window, self._on_cut)
+        return gradient_of_ranks(state, state.ranks, self._task, *window)
 
 
 def _layer_seeds(seed: int, first: int) -> Iterator[int]:

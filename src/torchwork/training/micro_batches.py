@@ -85,12 +85,12 @@ def cut_backward(
     progress, device = state.progress, window[0].target.device
     while True:
         seed_random_layers(layer_seed, device)
-        state.optimizer.zero_grad()
+        state.stepper.clear_gradients()
         try:
             return backward(task, state.model, _parts(window, progress.micro_batches), total, state.scaler)
         except (RuntimeError, MemoryError) as error:
             said = _shortage(error)
-        state.optimizer.zero_grad()  # behind the block, where the error is gone, and what its frames held
+        state.stepper.clear_gradients()  # behind the block, where the error is gone, and what its frames held
         state.forget()
         _release(device)
         at = f"memory ran out at step {progress.index}"

@@ -163,11 +163,12 @@ def scaled_step(scaler: GradScaler, optimizer: Any, closure: Callable[[], Tensor
     except NotFinite:
         scaler.update()  # so that it is ready for another update
         raise
-    overflowed = any(bool(found) for found in scaler._found_inf_per_device(optimizer).values())
-    if not overflowed:  # of a first step that is left out torch's fused SGD keeps a momentum that nobody wrote
-        scaler.step(optimizer)
+    # the scaler itself leaves the step out: torch 2.13's fused SGD moves its momentum although gradients overflowed
+    optimizer._step_supports_amp_scaling = False
+    scaler.step(optimizer)
+    scale = scaler.get_scale()
     scaler.update()
-    return not overflowed
+    return scaler.get_scale() >= scale
 
 
 def exhausted(scaler: GradScaler) -> bool:

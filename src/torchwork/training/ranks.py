@@ -13,7 +13,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from torchwork import dist
-from torchwork.data.loader import moved
+from torchwork.data.moving import moved
 from torchwork.optim.several import Optimizers
 from torchwork.training.gradient import seed_random_layers
 from torchwork.training.interrupt import ASKING, StopRequest

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
+from torchwork.optim.direct import Stepper
 from torchwork.optim.several import Optimizers
 from torchwork.training.averaging import AveragedWeights
 
@@ -96,6 +98,11 @@ class State:
     ranks: Ranks | None = None
     scaler: GradScaler | None = None
     averaged: AveragedWeights | None = None
+
+    @cached_property
+    def stepper(self) -> Stepper:
+        """The optimizer as a loop uses it."""
+        return Stepper(self.optimizer)
 
     @property
     def judged(self) -> nn.Module:

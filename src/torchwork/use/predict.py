@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from torchwork.data.loader import moved
+from torchwork.data.moving import moved
 from torchwork.data.pipelines.tables import Tables
 from torchwork.data.wording import named
 from torchwork.types import Finding, InputError, Source
