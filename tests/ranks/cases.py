@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -126,68 +127,50 @@ def model_of(name: str, outputs: int = 3) -> nn.Module:
     }[name]()
 
 
-def train(
-    *,
-    samples: int = 13,
-    target: str = "class",
-    kind: str = "rows",
-    model: str = "mlp",
-    outputs: int = 3,
-    task: str | None = None,
-    loss: Any = None,
-    optimizer: Any = None,
-    rates: Any = None,
-    batch_size: int = 5,
-    accumulate: int = 1,
-    clip_norm: float | None = None,
-    epochs: int = 2,
-    augments: Any = (),
-    drop_last: bool = False,
-    sync: bool = False,
-    find_unused: bool | None = None,
-    double: bool = True,
-    mining: Any = "none",
-    strategy: str = "ddp",
-    recomputes: bool = False,
-    precision: str = "fp32",
-    ema: float | None = None,
-    scale: float | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """What is trained, on what, and how."""
+
+    samples: int = 13
+    target: str = "class"
+    kind: str = "rows"
+    model: str = "mlp"
+    outputs: int = 3
+    task: str | None = None
+    loss: Any = None
+    optimizer: Any = None
+    rates: Any = None
+    batch_size: int = 5
+    accumulate: int = 1
+    clip_norm: float | None = None
+    epochs: int = 2
+    augments: Any = ()
+    drop_last: bool = False
+    sync: bool = False
+    find_unused: bool | None = None
+    double: bool = True
+    mining: Any = "none"
+    strategy: str = "ddp"
+    recomputes: bool = False
+    precision: str = "fp32"
+    ema: float | None = None
+    scale: float | None = None
+
+
+def train(**options: Any) -> dict[str, Any]:
     """Train and evaluate; return each step's loss, the history, the weights, and what was evaluated, in its order."""
-    loader, judge, the_task, dtype = _data(
-        *(samples, target, kind, task, loss, batch_size, augments, drop_last, double, mining),
-    )
-    net = model_of(model, outputs).to(dtype)
-    if sync:
-        batchnorm.synchronise(net) if dist.group() is not None else None
-    ranks = None
+    case = Case(**options)
+    loader, judge, the_task, dtype = _data(case)
     if dist.group() is not None:
         loader.share = judge.share = (dist.rank(), dist.world())
-        batch = next(loader.batches(0))
-    formats.compute_in(net, precision)
-    if recomputes:
-        units.recompute(net, smallest=1)
-    steered = optimizers.build(optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9, "fused": False}, net)
-    cpu = torch.device("cpu")
-    if dist.group() is not None and strategy == "ddp":
-        ranks = parallel.replicated(net, the_task, batch, cpu, find_unused_parameters=find_unused)
-    steps_per_epoch = -(-len(loader) // accumulate)
-    changed = schedule.build(rates, steered, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    state = State(net, steered, changed, ranks=ranks)
-    if dist.group() is not None and strategy == "fsdp":
-        ranks = sharding.sharded(
-            state, the_task, batch, cpu, sharding.Sharding(formats.LOWER.get(precision), smallest=1)
-        )
-    if ema is not None:
-        state.averaged = AveragedWeights(net, ema)
-    if scale is not None:
-        state.scaler = GradScaler("cpu", init_scale=scale, growth_interval=3)
+    state = _state(case, model_of(case.model, case.outputs).to(dtype), the_task, loader)
+    ranks = state.ranks
     steps: list[Any] = []
     watchers = [steps.append]
     if ranks is not None:
         watchers.append(divergence_watcher(state, loader.order, len(loader), every=1))
-    options = TrainOptions(epochs, 7, accumulate, clip_norm)
-    run_epochs(state, the_task, loader, judge, options, watchers=watchers)
+    how = TrainOptions(case.epochs, 7, case.accumulate, case.clip_norm)
+    run_epochs(state, the_task, loader, judge, how, watchers=watchers)
     seen = evaluate(state.judged, the_task, judge, ranks=ranks)
     return {
         "losses": [float(step.loss) for step in steps],
@@ -201,33 +184,46 @@ def train(
     }
 
 
-def _data(
-    samples: int,
-    target: str,
-    kind: str,
-    task: str | None,
-    loss: Any,
-    batch_size: int,
-    augments: Any,
-    drop_last: bool,
-    double: bool,
-    mining: Any,
-) -> tuple[Loader, Loader, Any, torch.dtype]:
+def _state(case: Case, net: nn.Module, the_task: Any, loader: Loader) -> State:
+    """Return what is trained, ready to be trained by all processes."""
+    several, cpu = dist.group() is not None, torch.device("cpu")
+    if case.sync and several:
+        batchnorm.synchronise(net)
+    formats.compute_in(net, case.precision)
+    if case.recomputes:
+        units.recompute(net, smallest=1)
+    steered = optimizers.build(case.optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9, "fused": False}, net)
+    steps_per_epoch = -(-len(loader) // case.accumulate)
+    changed = schedule.build(case.rates, steered, epochs=case.epochs, steps_per_epoch=steps_per_epoch)
+    state = State(net, steered, changed)
+    if several and case.strategy == "fsdp":
+        how = sharding.Sharding(formats.LOWER.get(case.precision), smallest=1)
+        sharding.sharded(state, the_task, next(loader.batches(0)), cpu, how)
+    elif several:
+        batch = next(loader.batches(0))
+        state.ranks = parallel.replicated(net, the_task, batch, cpu, find_unused_parameters=case.find_unused)
+    if case.ema is not None:
+        state.averaged = AveragedWeights(net, case.ema)
+    if case.scale is not None:
+        state.scaler = GradScaler("cpu", init_scale=case.scale, growth_interval=3)
+    return state
+
+
+def _data(case: Case) -> tuple[Loader, Loader, Any, torch.dtype]:
     """Return the batches to learn from and those to judge by, and the task."""
-    data, ids = source(samples, target, kind), np.arange(samples)
+    data, ids = source(case.samples, case.target, case.kind), np.arange(case.samples)
     meaning = Target.fit(data.schema, data.targets, {"train": ids}, "made")
-    pipeline = Pipeline([{"name": "Normalize"}] if kind == "images" else [], data.schema)
-    pipeline.dtype = torch.float64 if double else torch.float32
+    pipeline = Pipeline([{"name": "Normalize"}] if case.kind == "images" else [], data.schema)
+    pipeline.dtype = torch.float64 if case.double else torch.float32
     pipeline.fit(data, ids)
-    the_task = contracts.choose(
-        task, loss, target=meaning.kind, classes=meaning.classes, target_names=meaning.target_names, mining=mining
-    )
+    facts = {"classes": meaning.classes, "target_names": meaning.target_names}
+    the_task = contracts.choose(case.task, case.loss, target=meaning.kind, mining=case.mining, **facts)
     the_task.criterion.to(torch.device("cpu"), pipeline.dtype)
     companions = None
     if the_task.companions:
         encoded = meaning.encode(data.targets).numpy()
         companions = pairs.companions(the_task.companions, encoded, ids, 0, classes=meaning.classes or (), part="train")
-    common: dict[str, Any] = {"pipeline": pipeline, "target": meaning, "batch_size": batch_size, "seed": 3}
+    common: dict[str, Any] = {"pipeline": pipeline, "target": meaning, "batch_size": case.batch_size, "seed": 3}
     common["companions"] = companions
-    loader = Loader(data, ids, shuffle=True, augments=augment(augments), drop_last=drop_last, **common)
+    loader = Loader(data, ids, shuffle=True, augments=augment(case.augments), drop_last=case.drop_last, **common)
     return loader, Loader(data, ids, **common), the_task, pipeline.dtype

@@ -10,6 +10,8 @@ from torch import nn
 
 from ranks import cases
 from ranks.test_equal import CASES, assert_equal
+from torchwork import distribution
+from torchwork.optim import OPTIMIZERS as OF_TORCH
 from torchwork.training import sharding
 from torchwork.types import InputError
 
@@ -22,11 +24,18 @@ SHARDED = {
     "fewer rows than processes": {"target": "score", "outputs": 1, "task": "ranking"},
     "computed again": {"recomputes": True},
     "computed again with batch norm": {"recomputes": True, "model": "norm", "sync": True},
-    **{name: {"optimizer": {"name": name, "lr": 1e-2}} for name in ("Adamax", "NAdam", "RAdam", "RMSprop", "Adadelta")},
-    "Adagrad": {"optimizer": {"name": "Adagrad", "fused": False}},
-    "AdamW": {"optimizer": {"name": "AdamW", "lr": 1e-2, "amsgrad": True}},
-    "ASGD": {"optimizer": {"name": "ASGD", "lr": 1e-2}},
 }
+OPTIMIZERS = {
+    **{name: {"name": name, "lr": 1e-2} for name in ("Adadelta", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop")},
+    "Adagrad": {"name": "Adagrad", "fused": False},
+    "AdamW": {"name": "AdamW", "lr": 1e-2, "amsgrad": True},
+}
+SHARDED |= {name: {"optimizer": spec} for name, spec in OPTIMIZERS.items()}
+BY_THREE = {"ragged", "accumulated and clipped", "fewer rows than processes", "computed again with batch norm"}
+
+
+def test_every_optimizer_of_the_catalog_is_tried_here_or_refused():
+    assert OPTIMIZERS.keys() | set(distribution._WHOLE) | {"SGD", "Adam"} == OF_TORCH.keys()
 
 
 @functools.cache
@@ -38,8 +47,14 @@ def train(options):
     return cases.train(**options, strategy="fsdp")
 
 
-@pytest.mark.parametrize("name", SHARDED)
-@pytest.mark.parametrize("world", [2, 3])
+def tried():
+    for world in (2, 3):
+        for name in SHARDED:
+            always = name in BY_THREE or (world == 2 and name not in OPTIMIZERS) or (world, name) == (2, "Adagrad")
+            yield pytest.param(world, name, marks=() if always else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("world", "name"), list(tried()))
 def test_processes_that_hold_parts_of_the_model_train_what_one_does(together, world, name):
     assert_equal(together(world)(train, SHARDED[name]), alone(name))
 
