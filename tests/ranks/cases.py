@@ -108,6 +108,20 @@ class Reading(nn.Module):
         return self.fc(x).log_softmax(2)
 
 
+def frozen() -> nn.Module:
+    """Return a model that learns in its last layer only."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    model[0].requires_grad_(False)
+    return model
+
+
+def tied() -> nn.Module:
+    """Return a model two of whose layers have one weight."""
+    model = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Linear(6, 3))
+    model[2].weight = model[0].weight  # type: ignore[assignment]
+    return model
+
+
 def model_of(name: str, outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
     return {
@@ -124,6 +138,8 @@ def model_of(name: str, outputs: int = 3) -> nn.Module:
         "branched": Branched,
         "headed": Headed,
         "reading": Reading,
+        "frozen": frozen,
+        "tied": tied,
     }[name]()
 
 

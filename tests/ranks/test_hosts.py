@@ -47,12 +47,15 @@ def test_three_hosts_on_a_slow_network_train_what_one_process_does(alone, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["link", "killed"])
-@pytest.mark.parametrize("number", [2, 3])
-def test_where_a_host_is_lost_the_others_end_soon_and_name_it(tmp_path, number, how):
+@pytest.mark.parametrize(
+    ("number", "how", "strategy"),
+    [(2, "link", "ddp"), (2, "link", "fsdp"), (3, "link", "ddp"), (2, "killed", "ddp"), (3, "killed", "fsdp")],
+)
+def test_where_a_host_is_lost_the_others_end_soon_and_name_it(tmp_path, number, how, strategy):
+    config = {**CONFIG, "distributed": {"strategy": strategy}}
     with hosts(number) as made:
         prepare = functools.partial(lose, made.names, made.addresses[0], how)
-        launch = Launch(number, tmp_path / "run", prepare=prepare)
+        launch = Launch(number, tmp_path / "run", [config], prepare=prepare)
         lost = launch.processes[-1]
         codes = launch.join()
         assert codes == [*[1] * (number - 1), 1 if how == "link" else -signal.SIGKILL], launch.said

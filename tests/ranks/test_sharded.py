@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ from ranks import cases
 from ranks.test_equal import CASES, assert_equal
 from torchwork import distribution
 from torchwork.optim import OPTIMIZERS as OF_TORCH
-from torchwork.training import sharding
 from torchwork.types import InputError
 
 NOT_SHARDED = {
@@ -22,8 +22,6 @@ NOT_SHARDED = {
 SHARDED = {
     **{name: options for name, options in CASES.items() if name not in NOT_SHARDED},
     "fewer rows than processes": {"target": "score", "outputs": 1, "task": "ranking"},
-    "computed again": {"recomputes": True},
-    "computed again with batch norm": {"recomputes": True, "model": "norm", "sync": True},
 }
 OPTIMIZERS = {
     **{name: {"name": name, "lr": 1e-2} for name in ("Adadelta", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop")},
@@ -31,7 +29,7 @@ OPTIMIZERS = {
     "AdamW": {"name": "AdamW", "lr": 1e-2, "amsgrad": True},
 }
 SHARDED |= {name: {"optimizer": spec} for name, spec in OPTIMIZERS.items()}
-BY_THREE = {"ragged", "accumulated and clipped", "fewer rows than processes", "computed again with batch norm"}
+BY_THREE = {"ragged", "accumulated and clipped", "fewer rows than processes", "computed again", "tied weights"}
 
 
 def test_every_optimizer_of_the_catalog_is_tried_here_or_refused():
@@ -70,17 +68,47 @@ def held():
     """Return the numbers that this process holds, and those of the whole."""
     from torchwork import shards
 
-    seen = []
-    real = sharding.sharded
-    try:
-        sharding.sharded = lambda state, *rest: seen.append(state) or real(state, *rest)
-        cases.train(optimizer={"name": "Adam"}, strategy="fsdp", epochs=1)
-    finally:
-        sharding.sharded = real
-    parameters = list(seen[0].model.parameters())
+    state = trained({"optimizer": {"name": "Adam"}, "epochs": 1})
+    parameters = list(state.model.parameters())
     own = sum(shards.own_part(p).numel() for p in parameters)
-    state = [v for one in seen[0].optimizer.state.values() for v in one.values() if v.dim()]
-    return own, sum(shards.own_part(v).numel() for v in state), sum(p.numel() for p in parameters)
+    momenta = [v for one in state.optimizer.state.values() for v in one.values() if v.dim()]
+    return own, sum(shards.own_part(v).numel() for v in momenta), sum(p.numel() for p in parameters)
+
+
+def trained(options):
+    """Return the state after training."""
+    seen, real = [], cases.run_epochs
+    try:
+        cases.run_epochs = lambda state, *rest, **more: seen.append(state) or real(state, *rest, **more)
+        cases.train(**options, strategy="fsdp")
+    finally:
+        cases.run_epochs = real
+    return seen[0]
+
+
+def snapshot(options):
+    from torchwork import dist
+    from torchwork.training import checkpoint
+
+    state = trained(options)
+    state.gather()
+    return checkpoint.snapshot(state) if dist.is_first() else state.gathered
+
+
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_checkpoint_is_that_of_one_process(together, world):
+    options = {"model": "tied", "optimizer": {"name": "Adam", "lr": 1e-2}}
+    wanted = snapshot(options)
+    found, *others = together(world)(snapshot, options)
+    assert others == [None] * (world - 1)
+    assert (found.name, found.averaged) == (wanted.name, wanted.averaged)
+    assert found.model[1] == wanted.model[1] == {"2.weight": "0.weight"}  # what is tied is kept once
+    for one, other in ((found.model[0], wanted.model[0]), (found.optimizer[0], wanted.optimizer[0])):
+        assert one.keys() == other.keys()
+        for name, tensor in one.items():
+            assert (tensor.dtype, tensor.device) == (other[name].dtype, other[name].device)
+            torch.testing.assert_close(tensor, other[name], rtol=1e-12, atol=1e-12, msg=name)
+    assert json.loads(found.content)["optimizer"] == json.loads(wanted.content)["optimizer"]
 
 
 LOW = {"double": False, "precision": "bf16", "model": "normed", "optimizer": {"name": "Adam", "lr": 1e-2}}
@@ -131,7 +159,20 @@ class Scaled(nn.Module):
         return self.scale * self.fc(x)
 
 
-@pytest.mark.parametrize(("kind", "said"), [(Borrowing, "without calling it"), (Scaled, "scalar")])
+class Looking(nn.Module):
+    """Has a weight whose gradient is sparse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.fc = nn.Embedding(4, 3, sparse=True), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.fc(x) + self.table((x[:, 0] > 0).long())
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [(Borrowing, "without calling it"), (Scaled, "scalar"), (Looking, "table.weight are sparse")]
+)
 def test_a_model_that_cannot_be_shared_out_is_refused_with_the_key_that_asked_for_it(together, kind, said):
     for message in together(2)(refused, kind):
         assert message.startswith("distributed.strategy: the model cannot be shared out by fully_shard: ")

@@ -149,7 +149,9 @@ class Finite:
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         self._groups: dict[tuple[Any, Any], tuple[list[Tensor], Tensor, Tensor]] = {}
+        self._shared = False
         for parameter in parameters:
+            self._shared = self._shared or shards.is_shared(parameter)
             device = parameter.device
             if (device, parameter.dtype) not in self._groups:
                 self._groups[device, parameter.dtype] = (
@@ -163,7 +165,9 @@ class Finite:
         """Look at what is in ``.grad`` now."""
         for parameters, found, one in self._groups.values():
             try:
-                gradients = [shards.own_part(p.grad) for p in parameters if p.grad is not None]
+                gradients = [p.grad for p in parameters if p.grad is not None]
+                if self._shared:
+                    gradients = [shards.own_part(gradient) for gradient in gradients]
                 torch._amp_foreach_non_finite_check_and_unscale_(gradients, found, one)
             except RuntimeError:  # sparse or complex ones
                 if not all_finite([_values(p) for p in parameters if p.grad is not None]):

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from torchwork import dist, shards
 from torchwork.optim import state as optimizer_state
+from torchwork.optim.check import sparse_parameters
 from torchwork.optim.several import Optimizers, members
 from torchwork.training.parallel import tried, undone
 from torchwork.training.ranks import Ranks
@@ -58,6 +59,8 @@ def sharded(state: State, task: Task, batch: Batch, device: torch.device, how: S
         InputError: the model cannot be shared out.
     """
     how, model = how or Sharding(), state.model
+    if sparse := sorted(sparse_parameters(model)):
+        raise _refusal(f"gradients of parts are dense, those of {', '.join(sparse)} are sparse")
     before = dict(model.named_parameters())
     with _understood():
         _shard(model, device, how)
