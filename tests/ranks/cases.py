@@ -97,6 +97,17 @@ class Block(nn.Module):
 Headed.__name__ = "GoogLeNet"
 
 
+class Twice(nn.Module):
+    """Goes through one of its layers twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.body(torch.tanh(self.body(x)))))
+
+
 class Reading(nn.Module):
     """Log-probabilities for each of nine steps."""
 
@@ -138,6 +149,7 @@ def model_of(name: str, outputs: int = 3) -> nn.Module:
         "branched": Branched,
         "headed": Headed,
         "reading": Reading,
+        "twice": Twice,
         "frozen": frozen,
         "tied": tied,
     }[name]()

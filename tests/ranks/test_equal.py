@@ -77,6 +77,7 @@ CASES = {
     },
     "MixUp": {"model": "conv", "kind": "images", "sync": True, "augments": [{"name": "MixUp"}]},
     "CutMix": {"model": "conv", "kind": "images", "sync": True, "augments": [{"name": "CutMix"}], "batch_size": 3},
+    "a layer that is used twice": {"model": "twice"},
     "a frozen layer": {"model": "frozen"},
     "tied weights": {"model": "tied", "clip_norm": 0.05},
     "computed again": {"recomputes": True, "model": "norm", "sync": True},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def sharded(state: State, task: Task, batch: Batch, device: torch.device, how: S
         _shard(model, device, how)
     _take_over(state.optimizer, before, dict(model.named_parameters()))
     ranks = Ranks(model, nullcontext, sharded=True)
-    with _understood(), undone(model, device):
+    with _understood(of_shape=False), undone(model, device):
         tried(model, task, batch)
         model.eval()
         with torch.no_grad():
@@ -95,7 +95,8 @@ def _shard(model: nn.Module, device: torch.device, how: Sharding) -> None:
         held = _of_no_unit(module)
         alike = all(isinstance(one, _LOWERED) for one in held)
         if how.lower is not None and not alike and module is not model:
-            for one in [one for one in held if one is not module and _stands_alone(one)]:
+            tied = _tied(module)
+            for one in [one for one in held if one is not module and _stands_alone(one, tied)]:
                 share(one, None)  # norms and the like, whose weights autocast leaves as they are
             held = _of_no_unit(module)
             alike = all(isinstance(one, _LOWERED) for one in held)
@@ -107,8 +108,15 @@ def _of_no_unit(module: nn.Module) -> list[nn.Module]:
     return [one for one in owners(module) if not any(map(shards.is_shared, one.parameters(recurse=False)))]
 
 
-def _stands_alone(module: nn.Module) -> bool:
-    return not isinstance(module, _LOWERED) and not any(True for _ in module.children())
+def _stands_alone(module: nn.Module, tied: set[int]) -> bool:
+    layer = not isinstance(module, _LOWERED) and not any(True for _ in module.children())
+    return layer and not tied & {id(parameter) for parameter in module.parameters()}
+
+
+def _tied(module: nn.Module) -> set[int]:
+    """Return the ids of the parameters that several of a module's parts have."""
+    counts = Counter(id(p) for part in module.modules() for p in part.parameters(recurse=False))
+    return {key for key, times in counts.items() if times > 1}
 
 
 def _take_over(
@@ -131,11 +139,13 @@ def _like(value: Any, old: Tensor, now: Tensor) -> Any:
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
-    """Say which key asked for what a model does not allow."""
+def _understood(*, of_shape: bool = True) -> Iterator[None]:
+    """Say which key asked for what a model does not allow: by its parameters, or by what it does with them."""
     try:
         yield
     except (ValueError, AssertionError, TypeError, NotImplementedError) as error:
+        if not of_shape:
+            raise
         raise _refusal(str(error)) from error
     except RuntimeError as error:
         if "DTensor" not in str(error):
