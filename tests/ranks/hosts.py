@@ -7,8 +7,10 @@ import ctypes
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,8 +85,11 @@ def on_hosts(names: list[str], first: str, rank: int) -> None:
     os.environ |= {"MASTER_ADDR": first, "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
 
 
-def lose(names: list[str], first: str, how: Any, rank: int) -> None:
-    """Be on a host, of which the last is lost at the ninth step: its link goes down, or its process is killed."""
+def lose(names: list[str], first: str, how: Any, at: Path, rank: int) -> None:
+    """Be on a host, of which the last is lost at the ninth step: its link goes down, or its process is killed.
+
+    The file ``at`` then says when that was.
+    """
     import signal
 
     from torchwork.training import loop
@@ -95,6 +100,7 @@ def lose(names: list[str], first: str, how: Any, rank: int) -> None:
     def step(*arguments: Any) -> Any:
         left[0] -= 1
         if not left[0] and rank == len(names) - 1:
+            at.write_text(str(time.time()))
             if how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             _ip("link set eth0 down")

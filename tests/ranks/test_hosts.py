@@ -54,9 +54,12 @@ def test_three_hosts_on_a_slow_network_train_what_one_process_does(alone, tmp_pa
 def test_where_a_host_is_lost_the_others_end_soon_and_name_it(tmp_path, number, how, strategy):
     config = {**CONFIG, "distributed": {"strategy": strategy}}
     with hosts(number) as made:
-        prepare = functools.partial(lose, made.names, made.addresses[0], how)
+        prepare = functools.partial(lose, made.names, made.addresses[0], how, tmp_path / "at")
         launch = Launch(number, tmp_path / "run", [config], prepare=prepare)
-        lost = launch.processes[-1]
+        *others, lost = launch.processes
+        for process in others:
+            process.join(60)
+        assert time.time() - float((tmp_path / "at").read_text()) < SOON
         codes = launch.join()
         assert codes == [*[1] * (number - 1), 1 if how == "link" else -signal.SIGKILL], launch.said
         for said in launch.said[:-1]:
