@@ -43,7 +43,7 @@ def alone(tmp_path_factory):
     ("policy", "strategy"),
     [
         ("rollback", "ddp"),
-        ("skip", "fsdp"),
+        pytest.param("skip", "fsdp", marks=pytest.mark.slow),
         pytest.param("skip", "ddp", marks=pytest.mark.slow),
         pytest.param("rollback", "fsdp", marks=pytest.mark.slow),
     ],
@@ -63,6 +63,7 @@ def test_where_the_loss_is_nan_on_one_process_all_skip_or_go_back_as_one_does(al
         assert [re.search(r"the output of (\S+)", f["message"])[1] for f in found] == module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_where_the_policy_is_to_stop_all_end_and_the_first_says_which_samples(tmp_path, strategy):
     launch = Launch(2, tmp_path / "run", [with_policy("stop", strategy=strategy)])
@@ -73,7 +74,7 @@ def test_where_the_policy_is_to_stop_all_end_and_the_first_says_which_samples(tm
     assert "Traceback" not in "".join(launch.said)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_where_memory_runs_out_on_one_process_all_end_and_name_it(tmp_path, strategy):
     config = {**CONFIG, "model": {"name": "ranks.net:Short"}, "distributed": {"strategy": strategy}}
     launch = Launch(2, tmp_path / "run", [config])

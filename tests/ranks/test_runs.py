@@ -129,6 +129,7 @@ def small_units_at_step(number, rank, what, own):
     at_step(number, rank, what, own)
 
 
+@pytest.mark.slow
 def test_a_run_whose_processes_hold_parts_of_the_model_is_that_of_one_process(alone, tmp_path):
     launch = Launch(2, tmp_path / "run", [SHARED], prepare=with_small_units)
     assert launch.join() == [0, 0], launch.said

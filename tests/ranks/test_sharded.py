@@ -29,7 +29,7 @@ OPTIMIZERS = {
     "AdamW": {"name": "AdamW", "lr": 1e-2, "amsgrad": True},
 }
 SHARDED |= {name: {"optimizer": spec} for name, spec in OPTIMIZERS.items()}
-BY_THREE = {"ragged", "accumulated and clipped", "fewer rows than processes", "computed again", "tied weights"}
+BY_THREE = {"ragged", "fewer rows than processes", "tied weights"}
 
 
 def test_every_optimizer_of_the_catalog_is_tried_here_or_refused():
