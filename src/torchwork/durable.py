@@ -16,8 +16,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from torchwork.types import Finding, InputError
+
 LEFTOVERS = (".partial", ".gone")
 _AT_ONCE = 1 << 24  # bytes a write: so that a large file does not hold up a signal for long
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -38,6 +41,37 @@ def write_file(path: Path, content: str | bytes) -> None:
             remove_file(partial)
         raise
     sync(path.parent)
+
+
+def check_output(path: Path) -> None:
+    """Refuse the place of a file that is still to be made: so that nobody waits for what cannot be written.
+
+    Raises:
+        InputError: it is a directory, or its folder is not there.
+    """
+    with output(path):
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, f"the folder {path.parent} is not there")
+
+
+@contextmanager
+def output(path: Path) -> Iterator[None]:
+    """Write a file below this where a user said that it should go.
+
+    Raises:
+        InputError: it cannot be there: that is a directory, its folder is not there or nothing may be written in it.
+        OSError: another reason, such as a full disk.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+        yield
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        message = f"cannot be written: {error.strerror}"
+        fix = "choose a file in a folder that you can write to with --out"
+        raise InputError(Finding("out-unwritable", "error", str(path), message, fix)) from error
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:

@@ -170,9 +170,7 @@ def check_place(path: Path) -> None:
     if path.suffix.lower() not in (".svg", ".png"):
         message, fix = f"got {path.name}", "end its name in .svg or .png"
         raise InputError(Finding("wrong-value", "error", "--out", message, fix))
-    if not path.parent.is_dir():
-        fix = "make it, or name another"
-        raise InputError(Finding("missing-path", "error", "--out", f"the folder {path.parent} is not there", fix))
+    durable.check_output(path)
 
 
 def draw(found: LrRange, path: Path) -> None:
@@ -186,9 +184,5 @@ def draw(found: LrRange, path: Path) -> None:
 
     figure = lr_range.loss_over_rate(found.rates, found.losses, found.smoothed, found.suggestion)
     content = svg.text(figure, "lr-range") if path.suffix.lower() == ".svg" else svg.png(figure)
-    try:
+    with durable.output(path):
         durable.write_file(path, content)
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror or error}"
-        fix = "choose a file in a folder that you can write to"
-        raise InputError(Finding("out-unwritable", "error", "--out", message, fix)) from error

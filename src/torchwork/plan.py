@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, count
 from typing import Any
-
-import torch
 
 from torchwork import assembly
 from torchwork.assembly import Parts
@@ -15,17 +13,18 @@ from torchwork.config import Config
 from torchwork.data import split
 from torchwork.models import start, summary
 from torchwork.training import device as devices
+from torchwork.training import step_time
 from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import updates, windows
+from torchwork.training.step_time import StepTime
 from torchwork.types import Batch, Finding
-
-_TIMED_STEPS = 2
 
 
 @dataclass(frozen=True)
 class Plan:
     """The facts of a run before it starts. Shapes have the batch first; times are seconds.
 
+    ``step_time`` says where the time of a step goes, ``faster`` what would make it less.
     ``start`` has a row for each layer with parameters: ``mean`` and ``std`` of its weights, ``activation_std`` and
     ``gradient_std`` for one batch.
     """
@@ -46,7 +45,8 @@ class Plan:
     steps: int
     device: str
     threads: int
-    seconds_per_step: float
+    step_time: StepTime
+    faster: list[str]
     estimated_seconds: float
     findings: list[Finding]
     task: str
@@ -58,7 +58,7 @@ class Plan:
 def check(config: Config) -> Plan:
     """Build everything that a config describes, push batches through, and say what a run of it would be.
 
-    The time is estimated from two steps, after one that is not counted, and one batch of evaluation.
+    The time is estimated from a few steps, after one that is not counted, and one batch of evaluation.
 
     Raises:
         InputError: with every mistake that could be found.
@@ -79,7 +79,7 @@ def _describe(parts: Parts) -> Plan:
     layers = summary.layer_table(parts.model, assembly.model_inputs(parts, batch))
     started = start.measure(parts.model, lambda model: parts.task.loss(model, batch), meant=config.init)
     steps = -(-len(train) // parts.options.accumulate)
-    per_step = _seconds_per_step(parts)
+    found = _step_time(parts)
     per_evaluation = _seconds_of_evaluation(parts, batch) * len(parts.data.loaders.get("val", ()))
     facts = parts.data.facts()
     optimizers = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
@@ -102,8 +102,14 @@ def _describe(parts: Parts) -> Plan:
         steps=steps * config.train.epochs,
         device=str(parts.device),
         threads=config.train.threads or 1,
-        seconds_per_step=per_step,
-        estimated_seconds=config.train.epochs * (steps * per_step + per_evaluation),
+        step_time=found,
+        faster=step_time.advice(
+            found,
+            precision=config.train.precision,
+            accumulate=config.train.accumulate,
+            reads_files=not train.resident,
+        ),
+        estimated_seconds=config.train.epochs * (steps * found.whole + per_evaluation),
         findings=list(dict.fromkeys([*parts.findings, *started.findings])),
         task=type(parts.task).__name__.lower(),
         loss=parts.task.criterion.name,
@@ -118,31 +124,17 @@ def _told(spec: dict[str, Any]) -> str:
     return f"{spec['name']}({options})" if options else str(spec["name"])
 
 
-def _seconds_per_step(parts: Parts) -> float:
+def _step_time(parts: Parts) -> StepTime:
+    options, loader = parts.options, parts.data.loaders["train"]
     parts.model.train()
-    grouped = windows(parts.data.loaders["train"].batches(0), parts.options.accumulate)
-    few = updates(
-        parts.state,
-        islice(grouped, 1 + _TIMED_STEPS),
-        parts.task,
-        seed=parts.options.seed,
-        clip_norm=parts.options.clip_norm,
+    grouped = windows(chain.from_iterable(loader.batches(epoch) for epoch in count()), options.accumulate)
+    how: dict[str, Any] = {"seed": options.seed, "clip_norm": options.clip_norm}
+    return step_time.measure(
+        parts.state, grouped, lambda given: updates(parts.state, given, parts.task, **how), parts.device
     )
-    next(few)
-    _wait(parts.device)
-    started, count = time.perf_counter(), 0
-    for _ in few:
-        count += 1
-    _wait(parts.device)
-    return (time.perf_counter() - started) / max(count, 1)
 
 
 def _seconds_of_evaluation(parts: Parts, batch: Batch) -> float:
     started = time.perf_counter()
     evaluate(parts.model, parts.task, OneBatch(batch))
     return time.perf_counter() - started
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

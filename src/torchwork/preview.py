@@ -57,9 +57,8 @@ def write(config: Config, out: Path | None = None) -> list[str]:
     Raises:
         InputError: the data cannot be used, or ``out`` cannot be written.
     """
-    if out is not None and not out.parent.is_dir():
-        fix = "make it, or name another"
-        raise InputError(Finding("missing-path", "error", "--out", f"the folder {out.parent} is not there", fix))
+    if out is not None:
+        durable.check_output(out)
     with devices.using_threads(config.train.threads or 1):
         data, task = open_data(config, torch.device("cpu"))
         try:
@@ -78,13 +77,15 @@ def _written(seen: Seen, pictures: dict[str, Tensor], shown: list[str], out: Pat
         lines = [*seen.lines, "", *shown]
         if out is not None:
             _check_suffix(out, ".txt")
-            durable.write_file(out, "\n".join([*lines, ""]))
+            with durable.output(out):
+                durable.write_file(out, "\n".join([*lines, ""]))
             return [*seen.lines, f"written to {out}"]
         return lines
     path = out or Path("preview.png")
     _check_suffix(path, ".png")
     content = sheet.sheet(list(pictures.values()), list(pictures), seen.labels, seen.lines[0])
-    durable.write_file(path, content)
+    with durable.output(path):
+        durable.write_file(path, content)
     return [*seen.lines, f"written to {path}"]
 
 
@@ -106,7 +107,8 @@ def _learning_rate(config: Config, data: Data, task: Any, path: Path) -> list[st
     notes += ["falls when the metric stands still"] if moved.needs_metric else []
     names = [str(group.get("match") or "all the rest") for group in state.optimizer.param_groups]
     figure = learning_rate(rates, steps_per_epoch=steps, names=names, note="; ".join(notes))
-    durable.write_file(path, svg.text(figure, "learning_rate"))
+    with durable.output(path):
+        durable.write_file(path, svg.text(figure, "learning_rate"))
     return [f"learning rate  written to {path}"]
 
 

@@ -31,6 +31,8 @@ from torchwork.training import device as devices
 from torchwork.training import precision
 from torchwork.types import Batch, Finding, InputError, Source
 
+EVALUATED_AT_ONCE = 4  # times as many samples as are trained on
+
 
 @dataclass
 class Data:
@@ -150,7 +152,7 @@ def _loaders(
             pipeline=pipeline,
             target=target,
             augments=augments if name == "train" else (),
-            batch_size=spec.batch_size,
+            batch_size=spec.batch_size if name == "train" else evaluation_size(config, drawn.get(name)),
             shuffle=spec.shuffle and name == "train",
             drop_last=spec.drop_last and name == "train",
             num_workers=spec.num_workers,
@@ -267,6 +269,15 @@ def shape_of(batch: Batch, *, together: bool = False) -> tuple[int, ...]:
     return tuple(inputs.shape[2 if together else 1 :])
 
 
+def evaluation_size(config: Config, drawn: Companions | None = None) -> int:
+    """Return how many samples are evaluated at a time.
+
+    Four times as many as are trained on: without gradients they take less memory than a training batch. Pairs and
+    triplets stay as many, as a loss may compare those of a batch.
+    """
+    return config.data.batch_size * (1 if drawn is not None else EVALUATED_AT_ONCE)
+
+
 def evaluation_loader(config: Config, data: Data, split: str, device: torch.device) -> Loader:
     """Return a loader for a split as it is evaluated: in order, nothing dropped, nothing augmented."""
     return Loader(
@@ -274,7 +285,7 @@ def evaluation_loader(config: Config, data: Data, split: str, device: torch.devi
         data.splits[split],
         pipeline=data.pipeline,
         target=data.target,
-        batch_size=config.data.batch_size,
+        batch_size=evaluation_size(config, data.companions.get(split)),
         num_workers=config.data.num_workers,
         timeout=config.data.timeout,
         seed=config.seed,

@@ -75,3 +75,20 @@ def test_without_a_browser_open_says_so_and_the_page_is_there(torchwork, made, m
     done = torchwork("report", made, "--open")
     assert (done.code, done.out) == (0, f"{made / 'report.html'}\n")
     assert "no browser could be started here" in done.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("inspect", "data.csv", "--out", "taken"), ("preview", "c.yaml", "--out", "taken.png")],
+    ids=lambda command: command[0],
+)
+def test_a_directory_where_a_file_goes_is_told_before_any_work(torchwork, tmp_path, command):
+    (tmp_path / command[-1]).mkdir()
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "c.yaml").write_text("data: {source: Digits}\nmodel: LeNet\noptimizer: {name: Adam, lr: 0.01}\n")
+    done = torchwork(*command)
+    assert (done.code, list((tmp_path / command[-1]).iterdir())) == (2, [])
+    assert done.err == (
+        f"error: {command[-1]}: cannot be written: it is a directory; "
+        "choose a file in a folder that you can write to with --out\n"
+    )

@@ -286,6 +286,15 @@ def test_a_perfect_model_has_wilson_and_reasons_but_no_interval_of_no_width(tmp_
     assert all(said["low"] < said["high"] for said in found.values() if "low" in said)
 
 
+def test_a_mean_over_classes_has_no_interval_where_one_of_them_is_only_predicted(tmp_path):
+    path, data = classes(tmp_path)
+    lines = [row | {"target": "class 1"} for row in rundir.read_csv(path)]
+    rundir.write_csv(path, list(lines[0]), [[*row.values()] for row in lines])
+    found = intervals.of_split(path, data, final.from_predictions(path, data))["metrics"]
+    assert found["f1_macro"] == {"reason": "its rarest class has 0 samples, fewer than 5"}
+    assert found["balanced_accuracy"]["low"] < found["balanced_accuracy"]["high"]
+
+
 def test_few_samples_groups_and_classes_are_named_as_the_reason(tmp_path):
     path, data = classes(tmp_path, num=12)
     found = intervals.of_split(path, data, final.from_predictions(path, data))["metrics"]

@@ -98,6 +98,13 @@ def test_a_lower_loss_is_the_better_one():
     assert shared.sentence(pair, several=False) == f"{said} (paired bootstrap)."
 
 
+def test_a_comparison_is_shown_as_what_it_says_not_as_the_runs_that_it_holds(tmp_path):
+    said = repr(compare.compare([made(tmp_path / "one"), made(tmp_path / "two", lift=0.5)]))
+    assert said.splitlines()[0].endswith("/one, " + tmp_path.name + "/two")
+    assert "McNemar's test" in said
+    assert len(said) < 1000
+
+
 def test_equal_models_do_not_differ(tmp_path):
     first, second = made(tmp_path / "a" / "1"), made(tmp_path / "b" / "1")
     (pair,) = compare.compare([first, second]).pairs

@@ -19,6 +19,7 @@ from sklearn import metrics
 
 from torchwork.report import plots
 from torchwork.report.names import label
+from torchwork.report.names import metric as written
 from torchwork.report.plots import style, svg
 from torchwork.report.plots.confusion import confusion_matrix, counts
 from torchwork.report.plots.history import curves
@@ -272,7 +273,7 @@ def test_svg_names_the_same_fonts_whatever_are_installed(monkeypatch):
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_plain_text(name):
-    metric = label(f"f1_{name}".replace("_", " "))
+    metric = label(written(f"f1_{name}"))
     figures = [
         (label(name, 24), confusion_matrix([name, "other"], [name, name], [name, "other"])),
         (label(name, 40), predicted_against_true([1.0, 2.0], [1.0, 2.0], names=[name])),

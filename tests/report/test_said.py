@@ -8,6 +8,7 @@ from report.made_run import classification, regression
 from report.test_html import Page
 from torchwork import rundir
 from torchwork.report import facts, html, summary
+from torchwork.report.drawn import training
 
 CLASSES = ["cat", "dog", "bird"]
 FAILED = "the loss is inf at step 2. There is no checkpoint yet"
@@ -42,7 +43,7 @@ def test_a_run_that_failed_or_stopped_says_why_at_the_top_and_under_what_is_miss
     rundir.write_json(half / rundir.LIVE, {"phase": phase, "message": message})
     text = _page(half).text
     assert f"3 of 3 epochs are on record. It {said}." in text
-    assert f"live.json {said}: the report lacks what would have come after." in text
+    assert f"The run {said} (live.json). The report lacks what would have come after." in text
 
 
 def test_without_live_json_the_log_tells_why(half):
@@ -87,3 +88,23 @@ def test_an_error_above_that_of_the_baseline_is_said_too(tmp_path):
     directory = regression(tmp_path / "run")
     rundir.write_json(directory / rundir.BASELINES, {"test": {"name": "the mean", "metrics": {"mae": 0.7}}})
     assert any("In MAE it is no better than the baseline" in s for s in summary.sentences(facts.read(directory)))
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(0, "There is no test: val, by"), (40, "Test was left unseen, and val, by")]
+)
+def test_a_run_without_figures_of_test_says_that_those_of_val_flatter(run, size, said):
+    rundir.write_json(run / rundir.METRICS, {"val": {"accuracy": 0.5}})
+    (run / rundir.predictions("test")).unlink()
+    data = rundir.read_json(run / rundir.DATA)
+    rundir.write_json(run / rundir.DATA, data | {"num_samples": {"train": 160, "val": 40, "test": size}})
+    text = _page(run).text
+    assert f"{said} which the epoch was chosen, flatters." in text
+
+
+@pytest.mark.parametrize("groups", ["", ", groups: [{match: fc*, lr: 0.02}]"])
+def test_of_several_groups_it_is_said_whose_learning_rate_is_drawn(run, groups):
+    config = (run / rundir.CONFIG).read_text()
+    (run / rundir.CONFIG).write_text(config.replace("lr: 0.001}", f"lr: 0.001{groups}}}"))
+    (curves,) = training.drawings(facts.read(run))
+    assert ("that of the first group of parameters in the config" in curves.caption) == bool(groups)

@@ -11,6 +11,7 @@ from torchwork.metrics.final_numbers import of_numbers
 from torchwork.metrics.probabilities import calibration_error
 from torchwork.report.plots import (
     calibration,
+    confusion_matrix,
     error_by_length,
     error_quantiles,
     precision_recall,
@@ -301,3 +302,12 @@ def test_error_by_length_draws_the_mean_of_every_group_and_its_size():
         held = (lengths >= int(low)) & (lengths <= int(high or low))
         assert count == held.sum()
         assert height == pytest.approx(errors[held].mean())
+
+
+def test_long_names_that_are_alike_at_both_ends_are_told_apart():
+    target, scores = scored(40, 400)
+    names = [f"one name of many, kind {number:02d}, as all of them are called here" for number in range(40)]
+    drawn = [name for name in lines(roc(target, scores, names)) if name.startswith("…nd ")]
+    assert len({name[4:6] for name in drawn}) == 5
+    figure = confusion_matrix([names[place] for place in target], [names[place] for place in target], names)
+    assert len({text.get_text() for text in figure.axes[0].get_yticklabels()}) == 40

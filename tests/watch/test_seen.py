@@ -97,7 +97,7 @@ def test_a_directory_with_a_config_alone_has_a_state(tmp_path):
     found = seen.state(tmp_path)
     assert (found["phase"], found["done"], found["log"]) == ("idle", 0, [])
     assert set(found["files"].values()) == {None}
-    assert seen.history(tmp_path) == {"columns": [], "rows": [], "every": 1}
+    assert seen.history(tmp_path) == {"columns": [], "titles": {}, "rows": [], "every": 1}
     assert seen.worst(tmp_path) == {}
 
 
@@ -146,6 +146,15 @@ def test_every_cut_of_the_history_gives_its_whole_rows_and_no_mistake(tmp_path):
 def test_what_is_no_number_in_the_history_is_none(tmp_path):
     rundir.write_csv(tmp_path / rundir.HISTORY, ["epoch", "val_loss"], [[1, float("nan")], [2, float("inf")], [3, 0.5]])
     assert seen.history(tmp_path)["rows"] == [[1, None], [2, None], [3, 0.5]]
+
+
+def test_the_curves_are_called_what_people_call_the_metrics(tmp_path):
+    rundir.write_csv(tmp_path / rundir.HISTORY, ["epoch", "val_r2", "train_f1_macro"], [[1, 0.5, 0.5]])
+    assert seen.history(tmp_path)["titles"] == {
+        "epoch": "epoch",
+        "val_r2": "val R²",
+        "train_f1_macro": "train F1 macro",
+    }
 
 
 def test_of_a_very_long_history_evenly_spaced_epochs_are_sent_and_always_the_last(tmp_path):

@@ -30,11 +30,12 @@ def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_plain(found.plain()), indent=2, ensure_ascii=False, allow_nan=False))
         return
-    labels = list(found.runs)
+    labels = firsts = list(found.runs)
     several = any(len(group.runs) > 1 for group in found.groups)
     if several:
         _print_groups(found)
-        labels = [group.name for group in found.groups]  # one of each tells in what they differ
+        labels = [group.name for group in found.groups]
+        firsts = [group.runs[0] for group in found.groups]  # one of each tells in what they differ
     elif found.metrics:
         layout.title(f"figures on {found.split}, with 95% intervals")
         rows = [
@@ -42,7 +43,7 @@ def compare_runs(runs: Sequence[Path], out: Path, as_json: bool) -> None:
             for metric, values in found.metrics[:_MOST]
         ]
         layout.table(["", *labels], rows, right=labels)
-    places = [list(found.runs).index(label) for label in labels]
+    places = [list(found.runs).index(first) for first in firsts]
     for part, differing in found.differs.items():
         chosen = [(key, [values[place][:_WIDTH] for place in places]) for key, values in differing]
         shown = [[key, *own] for key, own in chosen if key not in _OF_THE_MOMENT and len(set(own)) > 1]

@@ -48,8 +48,9 @@ def inspect(path: Path, overrides: Sequence[str], out: Path, as_json: bool) -> b
         as_json: Print JSON in place of text.
 
     Raises:
-        InputError: there is nothing to look at, or the config is wrong.
+        InputError: there is nothing to look at, the config is wrong, or the page cannot be written there.
     """
+    durable.check_output(out)
     if path.suffix.lower() in _CONFIGS and path.is_file():
         opened = _of_config(load(path, overrides))
     elif overrides:
@@ -62,7 +63,8 @@ def inspect(path: Path, overrides: Sequence[str], out: Path, as_json: bool) -> b
     found = _audited(opened)
     samples = None if opened.source is None else samples_of(opened.source, opened.splits or opened.source.given)
     page = inspection.render(told.page(found, opened.source, samples), str(path))
-    durable.write_file(out, page)
+    with durable.output(out):
+        durable.write_file(out, page)
     if as_json:
         print(json.dumps(told.whole(found, samples), indent=2, ensure_ascii=False))
     else:

@@ -45,7 +45,9 @@ def print_plan(plan: Plan) -> None:
         ["schedule", plan.schedule],
         ["device", f"{plan.device}, {plan.threads} thread{'s' if plan.threads != 1 else ''}"],
         ["steps", f"{plan.steps:,} ({plan.steps_per_epoch:,} an epoch)"],
-        ["time", f"about {duration(plan.estimated_seconds)} ({_milliseconds(plan.seconds_per_step)} a step)"],
+        ["time", f"about {duration(plan.estimated_seconds)} ({_milliseconds(plan.step_time.whole)} a step)"],
+        ["of a step", ", ".join(f"{name} {share:.0%}" for name, share in plan.step_time.shares().items())],
+        *(["" if place else "faster", said] for place, said in enumerate(plan.faster)),
     ]
     _print_facts(facts)
     if plan.findings:

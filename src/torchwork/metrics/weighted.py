@@ -120,8 +120,12 @@ def _classes(labels: final_classes.Labels, scores: Scores | None) -> Figures:
         shares[f"recall/{names[place]}"] = Share(right, target == place)
         shares[f"precision/{names[place]}"] = Share(right, prediction == place)
     thin = {f"f1/{names[place]}": _few(int(support[place]), 10, names[place]) for place in labels.present.tolist()}
-    rarest = min((int(n) for n in support[labels.present] if n), default=0)
-    thin |= {name: _few(rarest, LEAST_OF_CLASS, "its rarest class") for name in _MACRO}
+    counts = [
+        int(n) for n in support[labels.present]
+    ]  # 0 for a class that is only predicted, and counts as a class then
+    thin |= {name: _few(min(counts, default=0), LEAST_OF_CLASS, "its rarest class") for name in _MACRO}
+    occurring = min(filter(None, counts), default=0)
+    thin["balanced_accuracy"] = _few(occurring, LEAST_OF_CLASS, "its rarest class")
     thin |= dict.fromkeys(("precision_weighted", "f1_weighted"), _mostly_rare(support))
     parts = [of_classes(target, prediction, names)]
     known = scores is not None and labels.num_classes > 1 and bool((target < labels.num_classes).all())
@@ -134,7 +138,7 @@ def _classes(labels: final_classes.Labels, scores: Scores | None) -> Figures:
     return Figures(np.arange(len(target)), _joined(*parts), shares, thin, 5 + min(labels.num_classes, MOST_CLASSES))
 
 
-_MACRO = ("balanced_accuracy", "precision_macro", "recall_macro", "f1_macro")
+_MACRO = ("precision_macro", "recall_macro", "f1_macro")
 
 
 def _few(number: int, least: int, what: str) -> str:

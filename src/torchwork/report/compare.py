@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -43,6 +42,10 @@ class Comparison:
     groups: list[Group]
     said_of_seeds: list[str]
     notes: list[str]
+
+    def __repr__(self) -> str:  # what the fields hold are whole runs, which nobody can read as the end of a cell
+        said = [f"Comparison of {', '.join(self.runs)}", *(pair.sentence for pair in self.pairs), *self.said_of_seeds]
+        return "\n".join([*said[:20], *(["..."] if len(said) > 20 else [])])
 
     def plain(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it, without what the runs' own files hold."""
@@ -115,14 +118,8 @@ def write(paths: Sequence[Path | str], out: Path | str) -> Comparison:
         InputError: as `compare`, or the page cannot be written there.
     """
     found = compare(paths)
-    try:
-        if Path(out).is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    with durable.output(Path(out)):
         durable.write_file(Path(out), page(found))
-    except OSError as error:
-        message = f"cannot be written: {error.strerror or error}"
-        fix = "choose a file in a folder that you can write to with --out"
-        raise InputError(Finding("report-unwritable", "error", str(out), message, fix)) from error
     return found
 
 

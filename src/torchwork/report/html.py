@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,16 +17,13 @@ from torchwork.report import names, summary
 from torchwork.report.facts import Facts, read
 from torchwork.report.figures import figure
 from torchwork.report.sections import SECTIONS
-from torchwork.types import Finding, InputError
+from torchwork.types import Finding
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
     from markupsafe import Markup
 
     from torchwork.report.drawn.drawing import Drawing
-
-
-_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
@@ -47,18 +43,10 @@ def write(run_directory: Path | str, out: Path | str | None = None) -> Path:
     drawn, failed = drawings.draw(facts)
     facts = replace(facts, findings=[*facts.findings, *failed])
     path = facts.directory / rundir.REPORT if out is None else Path(out)
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+    with durable.output(path):
         if out is None:
             _save(chain.from_iterable(drawn.values()), facts.directory / rundir.PLOTS)
         durable.write_file(path, render(facts, drawn))
-    except OSError as error:
-        if error.errno not in _NO_PLACE:
-            raise
-        message = f"cannot be written: {error.strerror}"
-        fix = "choose a file in a folder that you can write to with --out"
-        raise InputError(Finding("report-unwritable", "error", str(path), message, fix)) from error
     return path
 
 
@@ -136,6 +124,7 @@ def _templates() -> Environment:
     environment.filters.update(
         figure=figure,
         shortened=lambda name, most=80: names.label(name, most),
+        told_apart=names.labels,
         words=lambda name: str(name).replace("_", " "),
         metric=names.metric,
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
 _WRITTEN = {
     **{word: word.upper() for word in ("auc", "crps", "lrap", "mae", "map", "rmse", "roc")},
@@ -38,7 +41,7 @@ def metric(name: object) -> str:
     ('ROC AUC', 'F1 macro', 'MAP at R', 'F1 of my_auc')
     """
     base, slash, own = str(name).partition("/")
-    said = " ".join(_WRITTEN.get(word, word) for word in base.split("_"))
+    said = label(" ".join(_WRITTEN.get(word, word) for word in base.split("_")), 80)
     return f"{said} of {label(own, 40)}" if slash else said
 
 
@@ -59,6 +62,38 @@ def label(name: object, limit: int = 24) -> str:
         return text or "(empty)"
     kept = limit - 1
     return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def labels(names: Iterable[Any], limit: int = 24) -> dict[Any, str]:
+    """Return the `label` of each name; those that would look alike begin where they part, else end in a number.
+
+    >>> list(labels(["one long name, kind 1, of many", "one long name, kind 2, of many", "cat"], 16).values())
+    ['…nd 1, of many', '…nd 2, of many', 'cat']
+    """
+    whole = {name: label(name, 9 * len(str(name)) + 9) for name in names}  # none is longer, however it is written out
+    shown = {name: label(name, limit) for name in whole}
+    for alike in _alike(shown):
+        first, last = min(whole[name] for name in alike), max(whole[name] for name in alike)
+        same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        shown |= {name: label(f"…{whole[name][max(0, same - 3) :]}", limit) for name in alike}
+    for alike in _alike(shown):
+        shown |= {name: f"{label(name, limit - 4)} #{number}" for number, name in enumerate(alike, 1)}
+    return shown
+
+
+def _alike(shown: dict[Any, str]) -> list[list[Any]]:
+    groups = defaultdict(list)
+    for name, text in shown.items():
+        groups[text].append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def fitting(line: str, room: float, points: float) -> str:
+    """Return a line shortened in its middle until it has room, in inches."""
+    limit = min(max(len(line), 2), 200)
+    while inches(label(line, limit), points) > room and limit > 2:
+        limit -= 1
+    return label(line, limit)
 
 
 def inches(text: str, points: float) -> float:

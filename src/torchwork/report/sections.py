@@ -147,8 +147,12 @@ def commands(facts: Facts, drawn: Drawn) -> Content:
     file = _FILES.get(str(facts.data.get("inputs")), "FILE")
     on_cpu = str(facts.environment.get("device", "")).startswith("cpu")
     threads = facts.environment.get("threads")
-    same = f"On one machine, with {threads} compute threads as here, the weights come out the same bit for bit."
-    listed = [] if facts.finished else [("Go on with this run, to the result of one that never stopped", _resume(run))]
+    with_threads = "one compute thread" if threads == 1 else f"{threads} compute threads"
+    same = f"On one machine, with {with_threads} as here, the weights come out the same bit for bit."
+    resume = f"torchwork resume {run}"
+    listed = [("Go on with this run, to the result of one that never stopped", resume)]
+    if facts.finished:
+        listed = [("Train it for more epochs, as many in all", f"{resume} train.epochs=NUMBER")]
     again = f"torchwork train {shlex.quote(str(facts.directory / rundir.CONFIG))}"
     if facts.finished and not provenance.harmful(facts):
         listed.append(("Train it again, and see whether the same comes out", f"torchwork reproduce {run}"))
@@ -160,10 +164,6 @@ def commands(facts: Facts, drawn: Drawn) -> Content:
         ("Use it from Python", f"import torchwork; run = torchwork.load({str(facts.directory)!r})"),
     ]
     return {"commands": listed, "note": same if on_cpu and threads else ""}
-
-
-def _resume(run: str) -> str:
-    return f"torchwork resume {run}"
 
 
 SECTIONS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,21 @@ def grouped(configs: Mapping[str, Mapping[str, Any]], values: Mapping[str, float
     found = []
     for own in runs.values():
         all_names, which_seeds, which_folds = list(own.values()), [seed for seed, _ in own], [fold for _, fold in own]
-        found.append(Group(all_names[0], all_names, which_seeds, [values[name] for name in all_names], which_folds))
+        found.append(
+            Group(_called(all_names, values), all_names, which_seeds, [values[name] for name in all_names], which_folds)
+        )
     return found, notes
+
+
+def _called(runs: Sequence[str], others: Iterable[str]) -> str:
+    """Return the folder that holds these runs and no other, else the first of them.
+
+    >>> _called(["wide/1", "wide/2"], ["wide/1", "wide/2", "deep/1"]), _called(["a/1", "a/2"], ["a/1", "a/2", "a/3"])
+    ('wide', 'a/1')
+    """
+    folder = runs[0].rpartition("/")[0]
+    inside = [name for name in others if name.rpartition("/")[0] == folder]
+    return folder if folder and len(runs) > 1 and sorted(inside) == sorted(runs) else runs[0]
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> paired.Difference:

@@ -184,7 +184,12 @@ def sentence(pair: Pair, several: bool) -> str:
 
 
 def _amount(metric: str, value: float, *, bare: bool = False) -> str:
-    """Return a difference: of accuracy in percentage points, else as a number."""
+    """Return a difference: of accuracy in percentage points, else as a number.
+
+    >>> _amount("accuracy", -1e-17, bare=True), _amount("accuracy", -0.012), _amount("mae", 0.5)
+    ('0', '−1.2 points', '0.5')
+    """
+    value = round(value, 12) + 0.0  # what is 0 but for rounding is 0, and has no sign
     if metric in _POINTS:
         text = f"{100 * value:.1f}" if abs(value) >= 0.01 else f"{100 * value:.2g}"
         return text.replace("-", "−") + ("" if bare else " point" if text == "1.0" else " points")

@@ -80,6 +80,8 @@ def sentences(facts: Facts) -> list[str]:
         chosen = f" of epoch {facts.best_epoch}" if facts.best_epoch is not None else ""
         said.append(f"On {split} the weights{chosen} have {_with_doubt(found[0])}.")
         said.append(_no_skill(facts, str(split)))
+    if found and split == "val":
+        said.append(_without_test(facts))
     if facts.set_aside:
         said.append(aside(facts.set_aside))
     if facts.looks:
@@ -110,6 +112,12 @@ def _no_skill(facts: Facts, split: str) -> str:
     if r2 is not None and r2 < 0:
         return "R² is below 0: to predict the mean of the targets for every sample would be better."
     return ""
+
+
+def _without_test(facts: Facts) -> str:
+    if _size(facts, "test"):
+        return "Test was left unseen, and val, by which the epoch was chosen, flatters."
+    return "There is no test: val, by which the epoch was chosen, flatters."
 
 
 def looked(times: int) -> str:

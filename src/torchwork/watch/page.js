@@ -1,7 +1,7 @@
 // Asks for the state once a second, and for what it shows only when that has changed.
 const $ = (id) => document.getElementById(id);
 const stamps = {}, charts = new Map();
-let rows = { columns: [], rows: [], every: 1 }, state = null, asked = false, refusal = "", lost = 0;
+let rows = { columns: [], titles: {}, rows: [], every: 1 }, state = null, asked = false, refusal = "", lost = 0;
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -41,7 +41,7 @@ async function look() {
 const UPDATES = {
   history: async () => {
     if (state.files.history) rows = await get("history");
-    else rows = { columns: [], rows: [], every: 1 };
+    else rows = { columns: [], titles: {}, rows: [], every: 1 };
     showTable();
   },
   worst: async () => { if (state.files.worst) showWorst(await get("worst")); },
@@ -111,8 +111,12 @@ function showFigures() {
   });
 }
 
-function titled(name) {
-  return name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
+function titled(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function said(column) {
+  return rows.titles[column] ?? column.replaceAll("_", " ");
 }
 
 const EARLIEST = 0.03; // of an epoch: the mean of its very first batches says little
@@ -122,7 +126,10 @@ function showCurves() {
   const points = (name) => (name in at ? rows.rows.map((row) => [row[at.epoch], row[at[name]]]) : []);
   const metrics = new Set(rows.columns.filter((name) => /^(train|val)_/.test(name)).map((name) => name.replace(/^(train|val)_/, "")));
   metrics.delete("loss");
-  const groups = [["Loss", ["train_loss", "val_loss"]], ...[...metrics].map((name) => [titled(name), [`train_${name}`, `val_${name}`]])];
+  const groups = [["Loss", ["train_loss", "val_loss"]], ...[...metrics].map((name) => {
+    const both = [`train_${name}`, `val_${name}`];
+    return [titled(said(both.find((column) => column in at)).replace(/^(train|val) /, "")), both];
+  })];
   groups.push(["Learning rate", ["lr"]]);
   const going = state.going_on && state.phase !== "finishing" && state.steps;
   const share = going ? Math.min(1, state.step / state.steps) : 0;
@@ -133,7 +140,7 @@ function showCurves() {
     if (!known.length) continue;
     const key = `${title} ${known}`;
     for (const [other, chart] of charts) if (other !== key && chart.title === title) { chart.figure.remove(); charts.delete(other); }
-    if (!charts.has(key)) charts.set(key, new Chart($("curves"), title, known.map((name) => name.replaceAll("_", " "))));
+    if (!charts.has(key)) charts.set(key, new Chart($("curves"), title, known.map(said)));
     const running = known.map((name) => (name === "train_loss" && now !== null && state.train_loss !== null ? [now, state.train_loss] : null));
     charts.get(key).draw(known.map(points), running, Math.max(ends, Math.ceil(now || 0)));
   }
@@ -144,7 +151,7 @@ function showTable() {
   $("numbers").hidden = !rows.rows.length;
   const head = $("numbers").querySelector("thead"), body = $("numbers").querySelector("tbody");
   const title = make("tr");
-  for (const name of rows.columns) make("th", { scope: "col", class: "number", text: name.replaceAll("_", " ") }, title);
+  for (const name of rows.columns) make("th", { scope: "col", class: "number", text: said(name) }, title);
   head.replaceChildren(title);
   body.replaceChildren(...rows.rows.slice(-15).reverse().map((row) => {
     const line = make("tr");

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from torchwork import processes, rundir
+from torchwork.report import names
 
 MOST_EPOCHS = 2000  # of a longer history every second, third, ... epoch is sent
 _LOG_BYTES, _LOG_LINES = 8192, 40
@@ -132,7 +133,9 @@ def history(directory: Path) -> dict[str, Any]:
     every = -(-len(rows) // MOST_EPOCHS) or 1
     kept = [row for place, row in enumerate(rows) if (len(rows) - 1 - place) % every == 0]
     columns = list(rows[0]) if rows else []
-    return {"columns": columns, "rows": [[row.get(name) for name in columns] for row in kept], "every": every}
+    titles = {name: names.metric(name) for name in columns}
+    values = [[row.get(name) for name in columns] for row in kept]
+    return {"columns": columns, "titles": titles, "rows": values, "every": every}
 
 
 def worst(directory: Path) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def map_drawings(facts: Facts) -> Iterator[Drawing]:
     given = inspected.arrays(facts, found)
     slices = found.get("slices") or [()] * len(found["samples"])
     labels = [
-        "\n".join([f"id {sample['id']}", *inspected.said(sample), *_slice(place)])
+        "\n".join([f"id {sample['id']}", *_apart(sample), *_slice(place)])
         for sample, place in zip(found["samples"], slices, strict=True)
     ]
     drawn = (signal_maps, "signal") if "signal" in given else (maps, "picture")
@@ -91,6 +91,13 @@ def map_drawings(facts: Facts) -> Iterator[Drawing]:
     some = " Of each volume the slice is shown whose voxels would move it most." if found.get("slices") else ""
     caption = f"{whose}. {cam}{where} shows which {what} would move {found['score']} most.{some}"
     yield saved(facts, "maps", "Where predictions come from", caption, figure)
+
+
+def _apart(sample: Mapping[str, Any]) -> list[str]:
+    """Return what came out, how sure it is on a line of its own, which leaves the names more room."""
+    certainty = inspected.number(sample.get("certainty"))
+    sure = [f"{certainty:.0%} sure"] if np.isfinite(certainty) else []
+    return [*inspected.said({**sample, "certainty": None}), *sure]
 
 
 def _slice(place: Sequence[int]) -> list[str]:

@@ -19,7 +19,13 @@ def drawings(facts: Facts) -> Iterator[Drawing]:
             "augmentation, while the weights move, so that they may lie below those of val; these are taken after the "
             "epoch. The dashed line marks the epoch whose weights were kept."
         )
-        yield saved(facts, "curves", "Curves over the epochs", caption, figure)
+        yield saved(facts, "curves", "Curves over the epochs", caption + _whose_rate(facts), figure)
+
+
+def _whose_rate(facts: Facts) -> str:
+    optimizer = facts.config.get("optimizer")
+    several = isinstance(optimizer, list) or bool(isinstance(optimizer, dict) and optimizer.get("groups"))
+    return " The learning rate is that of the first group of parameters in the config." if several else ""
 
 
 def layer_drawings(facts: Facts) -> Iterator[Drawing]:

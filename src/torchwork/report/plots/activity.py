@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from torchwork.report.names import inches, label
+from torchwork.report.names import inches, labels
 from torchwork.report.plots import style
 
 MOST_LAYERS = 40
@@ -34,7 +34,8 @@ def activations(layers: Sequence[Mapping[str, Any]]) -> Figure:
         return style.nothing(["There are no activations to draw: no layer was seen at work."])
     places = np.unique(np.linspace(0, len(layers) - 1, min(len(layers), MOST_LAYERS)).round().astype(int))
     shown = [layers[place] for place in places]
-    names = [label(row["layer"], 26) for row in shown]
+    named = labels([row["layer"] for row in shown], 26)
+    names = [named[row["layer"]] for row in shown]
     spread = np.array([row["quantiles"] for row in shown], np.float64).reshape(-1, 5)
     dead = [row.get("dead") for row in shown]
     rectified = any(share is not None for share in dead)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from torchwork.report.names import inches, label
+from torchwork.report.names import inches, labels
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _number(value: Any) -> float:
 
 
 def _lines(epochs: np.ndarray, names: list[str], values: Mapping[str, np.ndarray]) -> Figure:
-    below = 0.2 * len(names) + 0.55
+    below, said = 0.2 * len(names) + 0.55, labels(names, 40)
     figure = Figure(figsize=(style.WIDTH, 4.0 + below))
     height = figure.get_figheight()
     for number, (measure, grid) in enumerate(values.items()):
@@ -82,7 +82,7 @@ def _lines(epochs: np.ndarray, names: list[str], values: Mapping[str, np.ndarray
         axes = figure.add_axes(place)
         for name, row, colour in zip(names, grid, style.SERIES, strict=False):
             marker = "o" if len(epochs) <= 30 else ""
-            axes.plot(epochs, row, color=colour, marker=marker, markersize=3, linewidth=1.4, label=label(name, 40))
+            axes.plot(epochs, row, color=colour, marker=marker, markersize=3, linewidth=1.4, label=said[name])
         if np.isfinite(grid).any():
             style.logarithmic(axes)
         if measure == "update_ratio":
@@ -103,7 +103,8 @@ def _maps(epochs: np.ndarray, names: list[str], values: Mapping[str, np.ndarray]
     points, line = 7.0, 7.0 * 1.35 / 72
     every = -(-len(names) * line // _MOST_INCHES)
     places = np.arange(0, len(names), int(every))
-    shown = [label(names[place], 26) for place in places]
+    named = labels(names, 26)
+    shown = [named[names[place]] for place in places]
     left = max(inches(name, points) for name in shown) + 0.15
     tall = min(max(1.2, len(names) * line), _MOST_INCHES)
     wide, right = max(style.WIDTH - left - 0.75, 2.0), 0.75

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from torchwork.report.names import label
+from torchwork.report.names import labels
 from torchwork.report.plots import style
 
 _ALL_UP_TO = 6
@@ -65,7 +65,7 @@ def draw(
         steps: A y holds from its x down to the next.
     """
     shown, left_out = _shown(classes)
-    said = list(notes)
+    said, names = list(notes), labels([curve.name for curve in [*averages, *classes]], 34)
     if left_out:
         said.insert(0, f"of {len(classes):,} classes the worst {_WORST} and the best {_BEST} are drawn")
     with style.applied():
@@ -84,7 +84,7 @@ def draw(
             look: dict[str, Any] = {"color": style.SERIES[place], "linewidth": 1.3}
             if strong:
                 look = {"color": style.INK, "linewidth": 2.2, "linestyle": ("-", (0, (4, 1.5)))[place], "zorder": 3}
-            said_of = f"{curve.area:.3f}  {label(curve.name, 34)}{curve.of}"
+            said_of = f"{curve.area:.3f}  {names[curve.name]}{curve.of}"
             handles += axes.plot(
                 *thinned(curve.x, curve.y), label=said_of, drawstyle="steps-post" if steps else "default", **look
             )

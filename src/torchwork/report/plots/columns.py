@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from torchwork.report.names import inches, label
+from torchwork.report.names import inches, label, labels
 from torchwork.report.plots import style
 
 MOST_COLUMNS = 20
@@ -69,7 +69,8 @@ def contributions(columns: Mapping[str, float], *, of: str = "the prediction") -
 
 
 def _bars(names: Sequence[str], values: np.ndarray, colours: Sequence[str]) -> tuple[Figure, Any]:
-    texts = [label(name, 28) for name in names]
+    named = labels(names, 28)
+    texts = [named[name] for name in names]
     left = max((inches(text, _POINTS) for text in texts), default=0.3) + 0.15
     height = max(len(texts), 1) * 0.21
     size = (style.WIDTH, height + 0.85)

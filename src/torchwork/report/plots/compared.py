@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from torchwork.report.names import label, metric
+from torchwork.report.names import labels, metric
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def curves_of_runs(histories: Mapping[str, Mapping[str, Sequence[float] | np.nda
         style.whole_numbers(panels[-1])
         panels[-1].set_xlabel("epoch")
         handles = [Line2D([], [], **_look(place)) for place in range(len(named))]
-        legend = figure.legend(handles, [label(name, 26) for name in named], loc="outside lower left", ncols=2)
+        legend = figure.legend(handles, list(labels(named, 26).values()), loc="outside lower left", ncols=2)
         style.plain(legend.get_texts())
     return figure
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from torchwork.report.names import inches, label
+from torchwork.report.names import inches, labels
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def confusion_matrix(
     rates = _rates(targets, matrix, shown)
     num = max(len(shown), 1)
     points = 8.0 if num <= _RATES_UP_TO else 6.5 if num <= _COUNTS_UP_TO else 5.0
-    names = [label(name, 24 if num <= _RATES_UP_TO else 16) for name in shown]
+    named = labels(shown, 24 if num <= _RATES_UP_TO else 16)
+    names = [named[name] for name in shown]
     with style.applied():
         texts = _texts(matrix, rates) if num <= _COUNTS_UP_TO else {}
         widest = max((inches(text.split("\n")[0], points) for text in texts.values()), default=0.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from torchwork.report.names import label
+from torchwork.report.names import metric as written
 from torchwork.report.plots import style
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _panel(axes: Axes, metric: str, epochs: np.ndarray, lines: Mapping[str, np.n
         part = "val" if "val" in lines else next(iter(lines))
         value = lines[part][np.flatnonzero(epochs == best)[0]]
         axes.plot([best], [value], "o", markersize=7, markerfacecolor="none", markeredgecolor=_PARTS[part])
-    style.plain([axes.set_title(label(metric.replace("_", " ")))])
+    style.plain([axes.set_title(label(written(metric)))])
     values = np.concatenate([values[np.isfinite(values)] for values in lines.values()])
     if metric != "loss" and values.min() >= 0 and values.max() <= 1:
         axes.set_ylim(top=min(axes.get_ylim()[1], 1.02))  # no ticks above what a share can be

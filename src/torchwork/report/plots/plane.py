@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from torchwork.report.names import inches, label
+from torchwork.report.names import inches, label, labels
 from torchwork.report.plots import style
 
 IN_LEGEND = 12
@@ -91,7 +91,7 @@ def _natural(name: str) -> tuple[int, str]:
 
 
 def _legend_columns(order: Sequence[str]) -> int:
-    widest = max((inches(label(name, 20), 8) for name in order), default=0.5) + 0.4
+    widest = max((inches(text, 8) for text in labels(order, 20).values()), default=0.5) + 0.4
     return max(1, min(6, int((style.WIDTH - 0.3) / widest)))
 
 
@@ -104,11 +104,12 @@ def _dots(axes: Any, points: np.ndarray, **options: Any) -> Any:
 
 def _classes(axes: Any, points: np.ndarray, there: np.ndarray, classes: np.ndarray, order: list[str]) -> None:
     few = len(order) <= IN_LEGEND
+    said = labels(order, 20 if few else 14)
     for number, name in enumerate(order):
         chosen = points[there & (classes == name)]
         colour = style.SERIES[number % len(style.SERIES)]
         marker = _MARKERS[number // len(style.SERIES) % len(_MARKERS)] if few else "o"
-        _dots(axes, chosen, color=colour, marker=marker, label=label(name, 20) if few else None)
+        _dots(axes, chosen, color=colour, marker=marker, label=said[name] if few else None)
     if few:
         return
     counts = {name: int((there & (classes == name)).sum()) for name in order}
@@ -117,8 +118,8 @@ def _classes(axes: Any, points: np.ndarray, there: np.ndarray, classes: np.ndarr
     low, high = points[there].min(0), points[there].max(0)
     across, up = np.maximum(high - low, 1e-12) / np.array([style.WIDTH - 0.9, 3.8])  # of the data in an inch
     for name in sorted(middles, key=lambda name: -counts[name]):
-        text, (x, y) = label(name, 14), middles[name]
-        half = inches(text, 7) / 2 * across
+        text, (x, y) = said[name], middles[name]
+        half = inches(text, 8) / 2 * across  # bold letters of 7 points are as wide
         if all(abs(x - a) > half + other or abs(y - b) > 0.13 * up for a, b, other in written):
             written.append((float(x), float(y), float(half)))
             shown = axes.text(x, y, text, ha="center", va="center", fontsize=7, fontweight="bold")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from torchwork.report.names import label
+from torchwork.report.names import fitting
 from torchwork.report.plots import style, tiles
 
 _INCHES = 1.45
@@ -59,7 +59,7 @@ def maps(pictures: Any, gradients: Any, cams: Any = (), *, labels: Sequence[str]
 
 
 def _write(axes: Any, left: float, text: str) -> None:
-    lines = "\n".join(label(line, 22) for line in text.split("\n"))
+    lines = "\n".join(fitting(line, _INCHES, _POINTS) for line in text.split("\n"))
     written = axes.annotate(
         lines, (left, 0), xytext=(0, 3), textcoords="offset points", va="bottom", fontsize=_POINTS, linespacing=1.3
     )

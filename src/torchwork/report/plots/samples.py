@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from torchwork.report.names import inches, label
+from torchwork.report.names import fitting, inches, label
 from torchwork.report.plots import style, tiles
 
 _COLUMNS = 4
@@ -46,7 +46,7 @@ def worst_samples(shown: Sequence[Any], labels: Sequence[str]) -> Figure:
             else:
                 box = (left / width, (top - _CELL) / height, (_CELL - 0.1) / width, _CELL / height)
                 tiles.show(figure.add_axes(box), np.asarray(sample)).axes.set_anchor("SW")
-            said = "\n".join(_fitting(line, _CELL, _POINTS) for line in text.split("\n"))
+            said = "\n".join(fitting(line, _CELL, _POINTS) for line in text.split("\n"))
             _written(figure, said, left, top - _CELL - 0.05)
     return figure
 
@@ -61,14 +61,6 @@ def _wrapped(text: str) -> str:
     wide = inches(said, _POINTS) / len(said)  # of a letter; Chinese ones are wider
     lines = textwrap.wrap(said, max(4, int((_CELL - 0.1) / wide)))
     return "\n".join(lines if len(lines) <= 9 else [*lines[:9], "…"])
-
-
-def _fitting(line: str, room: float, points: float) -> str:
-    """Return a line shortened in its middle until it has room, in inches."""
-    limit = min(max(len(line), 2), 200)
-    while inches(label(line, limit), points) > room and limit > 2:
-        limit -= 1
-    return label(line, limit)
 
 
 def contact_sheet(images: Sequence[Any], *, labels: Sequence[str] = (), columns: int = 8) -> Figure:
@@ -101,5 +93,5 @@ def contact_sheet(images: Sequence[Any], *, labels: Sequence[str] = (), columns:
         free = (style.WIDTH - 0.1) * wide / sheet.shape[1]
         for place, text in enumerate(labels[: len(pictures)]):
             at = (place % columns * (wide + gap), place // columns * (step + room + gap) + room - 1)
-            style.plain([axes.text(*at, _fitting(text, free, 6.5), fontsize=6.5, va="bottom")])
+            style.plain([axes.text(*at, fitting(text, free, 6.5), fontsize=6.5, va="bottom")])
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from torchwork.report.names import label
+from torchwork.report.names import labels
 from torchwork.report.plots import style
 from torchwork.report.plots.decisions import decisions
 
@@ -43,9 +43,10 @@ def score_histograms(
         kinds = {"labels that a sample has": found.present, "labels that it has not": ~found.present}
         return _panels({name: found.scores[kind] for name, kind in kinds.items()}, "score of a label", found.notes)
     if len(found.names) == 2:
-        groups = {f"of {label(name)}": found.scores[found.present[:, k], 1] for k, name in enumerate(found.names)}
+        names = labels(found.names).values()
+        groups = {f"of {name}": found.scores[found.present[:, k], 1] for k, name in enumerate(names)}
         if len(groups) == 2:
-            return _panels(groups, f"score of {label(found.names[1])}", found.notes, threshold)
+            return _panels(groups, f"score of {[*names][1]}", found.notes, threshold)
     rows, best = np.arange(len(found.scores)), found.scores.argmax(1)
     right = found.present[rows, best]
     of_true, of_best = found.scores[rows, found.present.argmax(1)], found.scores[rows, best]
