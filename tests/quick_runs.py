@@ -22,7 +22,7 @@ def quick(monkeypatch):
 
 def make_quick(monkeypatch):
     monkeypatch.setattr(drawings, "KINDS", dict.fromkeys(drawings.KINDS, ()))
-    monkeypatch.setattr(finishing, "_look_into", lambda parts, directory: None)
+    monkeypatch.setattr(finishing, "_look_into", lambda *whatever: None)
     monkeypatch.setattr(finishing, "_doubt", lambda *_: {})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchwork import catalog, dist
+from torchwork import catalog, dist, distribution
 from torchwork.allocator import keep_freed_memory
 from torchwork.building import build_model, check_model_options
 from torchwork.checks import setup
@@ -31,6 +31,7 @@ from torchwork.training import device as devices
 from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.largest_batch import largest, steps_fit
 from torchwork.training.loop import TrainOptions
+from torchwork.training.ranks import batch_on
 from torchwork.training.state import State
 from torchwork.types import Batch, Finding, InputError
 
@@ -95,6 +96,8 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     with collected.stage():
         _check_train(config)
     with collected.stage():
+        distribution.check(config)
+    with collected.stage():
         contracts.check_loss(config.loss)
     collected.findings += opened.check(config.log)
     with collected.stage():
@@ -112,9 +115,10 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         with collected.stage():
             _check_metrics(config, data, task)
         config = _with_threads(config, data)
-        task.criterion.to(device, precision.dtype(config.train.precision))
+        home = distribution.home(config, device)
+        task.criterion.to(home, precision.dtype(config.train.precision))
         with collected.stage():
-            state, said = build_state(config, data, task, device, pretrained=pretrained)
+            state, said = build_state(config, data, task, home, pretrained=pretrained)
     if state is None:  # perhaps for the model's sake, so that nobody has looked at the optimizer
         with collected.stage():
             check_optimizer_options(config)
@@ -165,9 +169,6 @@ def _with_batch_size(config: Config, pretrained: bool) -> tuple[Config, Finding]
 def _check_setup(parts: Parts) -> None:
     """Add what there is to say about the whole; refuse what would fail in the middle of an epoch."""
     data, pairs = parts.config.data, parts.config.data.pairs
-    if parts.options.nonfinite == "rollback" and dist.world() > 1:
-        message = "rollback is for one process"
-        raise InputError(Finding("several-processes", "error", "train.nonfinite", message, "take skip or stop"))
     ragged = parts.data.loaders["train"].num_samples % data.batch_size
     found = setup.findings(
         parts.model,
@@ -257,7 +258,7 @@ def build_state(
     """Build model, optimizer and schedule, before the first update; say what there is to say about them."""
     model, findings = build_model(config, data.facts(), task.num_outputs, device, pretrained=pretrained)
     _check_saveable(model, config.model["name"])
-    optimizer = optimizers.build(config.optimizer, model, where="optimizer")
+    optimizer = optimizers.build(distribution.adapted(config), model, where="optimizer")
     findings = [
         *findings,
         *_optimizer_findings(config, model),
@@ -337,7 +338,7 @@ def _check_monitor(parts: Parts) -> None:
     monitor = parts.config.train.monitor
     if monitor in (None, "train_loss", "val_loss"):
         return
-    first = next(iter(parts.data.loaders["val"].batches(0)))
+    first = first_batch(parts, "val")
     evaluation = evaluate(parts.model, parts.task, OneBatch(first))
     known = ["train_loss", "val_loss", *(f"val_{name}" for name in parts.task.metrics(evaluation))]
     if monitor not in known:
@@ -351,7 +352,7 @@ def try_batch(parts: Parts) -> torch.Tensor:
     Raises:
         InputError: the model fails on the data's shape, its output does not fit the targets, or it is not finite.
     """
-    batch = next(iter(parts.data.loaders["train"].batches(0)))
+    batch = first_batch(parts)
     inputs = model_inputs(parts, batch)
     name, low = parts.config.model["name"], ""
     try:
@@ -374,6 +375,12 @@ def try_batch(parts: Parts) -> torch.Tensor:
         fix = "look at the inputs (Normalize helps) and at init"
         raise InputError(Finding("output-not-finite", "error", "model", message, fix))
     return output
+
+
+def first_batch(parts: Parts, split: str = "train") -> Batch:
+    """Return the first batch of a split where the model is, before it is shared out over several processes."""
+    batch = next(iter(parts.data.loaders[split].batches(0)))
+    return batch_on(batch, distribution.home(parts.config, parts.device))
 
 
 def model_inputs(parts: Parts, batch: Batch) -> Any:

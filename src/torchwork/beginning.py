@@ -32,8 +32,7 @@ def write_beginning(parts: Parts, directory: Path, of: Path | None = None) -> No
     if parts.data.cleaned.set_aside:
         rundir.write_csv(directory / rundir.SET_ASIDE, ["id", "name", "code", "reason", "split"], _aside_rows(parts))
     rundir.write_json(directory / rundir.FINDINGS, [asdict(finding) for finding in dict.fromkeys(parts.findings)])
-    first = next(iter(parts.data.loaders["train"].batches(0)))
-    inputs = assembly.model_inputs(parts, first)
+    inputs = assembly.model_inputs(parts, assembly.first_batch(parts))
     layers = summary.summarise(parts.model, inputs)._asdict()
     rundir.write_json(directory / rundir.MODEL_SUMMARY, {"model": parts.config.model["name"], **layers})
     contact_sheet(inputs, directory / rundir.SAMPLES / "train-batch.png")

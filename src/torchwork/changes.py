@@ -15,6 +15,8 @@ from torchwork.types import Finding, InputError
 _HARMLESS = (
     *("name", "log", "metrics", "search", "data.num_workers", "data.cache_gb", "train.epochs", "train.patience"),
     *("train.nonfinite", "data.timeout"),
+    *("distributed.strategy", "distributed.activation_checkpointing", "distributed.find_unused_parameters"),
+    *("distributed.check_every_steps", "distributed.timeout_minutes"),
     *("train.keep_best", "train.checkpoint_every_steps", "train.checkpoint_every_minutes", "train.checkpoint_patience"),
 )
 # They decided how the run began: which samples are where, what the files of the run mean, which epoch is best so far.

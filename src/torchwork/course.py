@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from torchwork import config, dist, faults, finishing, live, rundir
 from torchwork.assembly import Parts
@@ -20,7 +21,7 @@ from torchwork.training import device as devices
 from torchwork.training.divergence import divergence_watcher
 from torchwork.training.interrupt import GIVEN_UP, Interrupted, StopRequest, listening, stopping_at_once
 from torchwork.training.layer_watch import LayerRow, layer_watcher
-from torchwork.training.loop import run_epochs
+from torchwork.training.loop import TrainOptions, run_epochs
 from torchwork.training.nonfinite import NonFiniteError, check_weights
 from torchwork.training.ranks import Agreement
 from torchwork.training.saving import Saver
@@ -37,7 +38,7 @@ def run_through(parts: Parts, log: RunLog, command: str, judge: Judge | None = N
         Interrupted: asked to stop, or given up by the judge; the current step was finished and saved.
     """
     if not dist.is_first():
-        _take_part(parts)
+        _take_part(parts, log.directory)
         return
     directory, progress = log.directory, parts.state.progress
     as_kept = config.load(directory / rundir.CONFIG).model_dump()
@@ -52,21 +53,40 @@ def run_through(parts: Parts, log: RunLog, command: str, judge: Judge | None = N
             logs.end(rundir.read_metrics(directory))
 
 
-def _take_part(parts: Parts) -> None:
+def _take_part(parts: Parts, directory: Path) -> None:
     """Train and evaluate with the first process, which alone writes and shows."""
+    state = parts.state
     with devices.keeping_generators(parts.device), deaths_told(), listening() as request:
         asked = _agreed(parts, request, _Clock(None))
         loaders = parts.data.loaders
-        watchers = [*_compared(parts), _between(parts, _Clock(None), lambda: None)]
-        done = run_epochs(
-            *(parts.state, parts.task, loaders["train"], loaders.get("val"), parts.options),
-            watchers=watchers,
-            should_stop=asked,
-        )
+
+        def train(options: TrainOptions) -> bool:
+            measured = [_measured(parts, lambda rows: None)] if state.ranks and state.ranks.sharded else []
+            watchers = [*_compared(parts), *measured, _between(parts, _Clock(None), lambda: None)]
+            data = (loaders["train"], loaders.get("val"))
+            return run_epochs(state, parts.task, *data, options, watchers=watchers, should_stop=asked)
+
+        if parts.options.nonfinite == "rollback" and not state.progress.index:
+            state.gather()
+        done = _with_returns(parts.options, train, lambda error: faults.go_back(parts, directory, error))
         if not done or asked():
-            raise Interrupted(f"stopped after step {parts.state.progress.index}", asked.signal or 2)
+            raise Interrupted(f"stopped after step {state.progress.index}", asked.signal or 2)
     with stopping_at_once("stopped when training was over"):
         finishing.take_part(parts)
+
+
+def _with_returns(
+    options: TrainOptions, train: Callable[[TrainOptions], bool], go_back: Callable[[NonFiniteError], None]
+) -> bool:
+    """Train, and where the policy is to go back from a loss that is not finite, do so and train on from there."""
+    while True:
+        try:
+            return train(options)
+        except NonFiniteError as error:
+            if options.nonfinite != "rollback" or error.index <= options.careful:
+                raise
+            go_back(error)
+            options = replace(options, careful=error.index)
 
 
 def _agreed(parts: Parts, request: StopRequest, clock: _Clock) -> StopRequest | Agreement:
@@ -126,6 +146,7 @@ def _run_epochs(
     told, options = faults.Faults(parts, log), parts.options
     with _saver(parts, log) as saver:
         if options.nonfinite == "rollback" and not parts.state.progress.index:
+            parts.state.gather()
             saver.save(parts.state)  # so that there is something to go back to
 
         def save(is_best: bool) -> None:
@@ -139,28 +160,27 @@ def _run_epochs(
             _tell_epoch(row, parts, log, logs)
             judged(row)
 
-        while True:
-            try:
-                return run_epochs(
-                    parts.state,
-                    parts.task,
-                    watched,
-                    parts.data.loaders.get("val"),
-                    options,
-                    save=save,
-                    on_evaluation=watched.evaluation,
-                    on_epoch=tell_epoch,
-                    on_fault=told.not_finite,
-                    on_cut=told.cut,
-                    watchers=_watchers(parts, log, [watched.step, logs.step], saver, clock),
-                    should_stop=should_stop,
-                )
-            except NonFiniteError as error:
-                if options.nonfinite != "rollback" or error.index <= options.careful:
-                    raise
-                faults.go_back(parts, saver, log, error)
-                options = replace(options, careful=error.index)
-                _write_history(log, parts)
+        def train(options: TrainOptions) -> bool:
+            return run_epochs(
+                parts.state,
+                parts.task,
+                watched,
+                parts.data.loaders.get("val"),
+                options,
+                save=save,
+                on_evaluation=watched.evaluation,
+                on_epoch=tell_epoch,
+                on_fault=told.not_finite,
+                on_cut=told.cut,
+                watchers=_watchers(parts, log, [watched.step, logs.step], saver, clock),
+                should_stop=should_stop,
+            )
+
+        def go_back(error: NonFiniteError) -> None:
+            faults.go_back(parts, log.directory, error, log, saver)
+            _write_history(log, parts)
+
+        return _with_returns(options, train, go_back)
 
 
 def _saver(parts: Parts, log: RunLog) -> Saver:
@@ -208,6 +228,7 @@ def _between(parts: Parts, clock: _Clock, save: Callable[[], object]) -> Watcher
         if ((every_steps and step.index % every_steps == 0) or by_time) and state.progress.position < batches:
             check_weights(state)  # at the end of an epoch it is saved right away
             state.settle()
+            state.gather()
             save()
             clock.saved = time.monotonic()
 
@@ -223,15 +244,18 @@ def _outlook(parts: Parts) -> Outlook:
 def _layers_watched(parts: Parts, log: RunLog) -> Watcher:
     """Return the watcher that writes layers.csv, in which rows of steps that are taken again are written again."""
     path, state = log.directory / rundir.LAYERS, parts.state
+
+    def write(rows: list[LayerRow]) -> None:
+        log.trying(rundir.LAYERS, lambda: rundir.append_csv(path, LayerRow._fields, rows))
+
     if path.is_file():
         rundir.write_csv(path, LayerRow._fields, rundir.read_layers(log.directory, state.progress.index))
-    num_batches = len(parts.data.loaders["train"])
-    return layer_watcher(
-        state,
-        num_batches=num_batches,
-        accumulate=parts.options.accumulate,
-        on_rows=lambda rows: log.trying(rundir.LAYERS, lambda: rundir.append_csv(path, LayerRow._fields, rows)),
-    )
+    return _measured(parts, write)
+
+
+def _measured(parts: Parts, on_rows: Callable[[list[LayerRow]], None]) -> Watcher:
+    how = {"num_batches": len(parts.data.loaders["train"]), "accumulate": parts.options.accumulate}
+    return layer_watcher(parts.state, **how, on_rows=on_rows)
 
 
 def _raise_interrupted(log: RunLog, index: int, request: StopRequest | Agreement) -> None:

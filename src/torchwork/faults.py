@@ -7,7 +7,7 @@ import shlex
 from dataclasses import asdict
 from pathlib import Path
 
-from torchwork import rundir
+from torchwork import rundir, together
 from torchwork.assembly import Parts
 from torchwork.runlog import RunLog
 from torchwork.training import bundle, checkpoint, diagnosis, fault_text
@@ -31,9 +31,9 @@ class Faults:
         at = fault_text.place(fault)
         if answer == "rollback" or fault.index in self._told:  # a run that went back comes here again
             return f"{at}: {fault_text.short(fault)}"
-        found = diagnosis.origin(fault.model, fault.task, fault.window, fault.total, fault.layer_seed)
+        found = diagnosis.origin_of(fault)
         said = f"{fault_text.told(fault, found, self._name)}. {fault_text.fate(answer)}"
-        kept = self._keep(fault, found)
+        kept = None if fault.shared else self._keep(fault, found)
         replay = f"replay it with: torchwork replay {shlex.quote(str(kept))}" if kept else ""
         finding = Finding("not-finite", "warning" if answer == "skip" else "error", at, said, replay)
         note(self._log.directory, finding)
@@ -75,19 +75,25 @@ def note(directory: Path, found: Finding) -> None:
         rundir.write_json(path, [*kept, asdict(found)])
 
 
-def go_back(parts: Parts, saver: Saver, log: RunLog, error: NonFiniteError) -> None:
-    """Put the last checkpoint into the state of a run.
+def go_back(
+    parts: Parts, directory: Path, error: NonFiniteError, log: RunLog | None = None, saver: Saver | None = None
+) -> None:
+    """Put the last checkpoint into the state of a run, on every process that trains it; the first has a log and saves.
 
     Raises:
         NonFiniteError: there is none.
     """
-    saver.settle()
-    place = checkpoint.latest(log.directory / rundir.CHECKPOINTS)
-    if place is None:
-        raise error
-    log.tell(f"warning: {error}; the run goes back to {place}")
+    if saver is not None:
+        saver.settle()
     progress = parts.state.progress
-    for finding in checkpoint.load(place, parts.state):
-        log.finding(finding)
+    with together.readable(directory) as here:
+        place = checkpoint.latest(here / rundir.CHECKPOINTS)
+        if place is None:
+            raise error
+        if log is not None:
+            log.tell(f"warning: {error}; the run goes back to {place}")
+        for finding in checkpoint.load(place, parts.state):
+            if log is not None:
+                log.finding(finding)
     vars(progress).update(vars(parts.state.progress))  # whoever looks at the progress has this very one
     parts.state.progress = progress

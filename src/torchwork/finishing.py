@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from torchwork import faults, rundir
 from torchwork.assembly import Parts
+from torchwork.building import build_model
 from torchwork.metrics import baseline, chosen, custom, final
 from torchwork.report import html
 from torchwork.run_data import evaluation_loader
 from torchwork.tasks.supervised import Evaluation
-from torchwork.training import checkpoint, weights
+from torchwork.training import checkpoint, precision, sharding, weights
 from torchwork.training.evaluate import evaluate as evaluate_model
 from torchwork.types import RunError
 
@@ -33,20 +35,37 @@ def finish(parts: Parts, directory: Path, command: str, *, report: bool = True) 
     Raises:
         RunError: the checkpoint of the best epoch is damaged.
     """
-    best = checkpoint.best(directory / rundir.CHECKPOINTS)
-    if best is not None:
+    whole = _with_best_weights(parts, directory)
+    weights.save_weights(whole, directory / rundir.MODEL)
+    splits = evaluated(parts)
+    evaluate_splits(parts, directory, splits, command, ending=whole, report=report)
+
+
+def _with_best_weights(parts: Parts, directory: Path) -> nn.Module:
+    """Give all processes the best weights; return a model with them, which one process can use by itself."""
+    best, ranks = checkpoint.best(directory / rundir.CHECKPOINTS), parts.state.ranks
+    if best is not None and not (ranks and ranks.sharded):
         checkpoint.load_best_weights(best, parts.model)
+    elif best is not None:
+        sharding.spread_weights(parts.model, weights.read(checkpoint.judged(best)))
     elif parts.state.progress.best_epoch is not None:  # the last weights would not be what was asked for
         epoch = parts.state.progress.best_epoch
         message = f"the checkpoint of the best epoch ({epoch}) is damaged; resume trains it again"
         raise RunError(f"{message}: torchwork resume {shlex.quote(str(directory))}")
     elif parts.state.averaged is not None:
         parts.model.load_state_dict(parts.state.judged.state_dict())
-    if parts.state.ranks is not None:
-        parts.state.ranks.share_weights(parts.model)
-    weights.save_weights(parts.model, directory / rundir.MODEL)
-    splits = evaluated(parts)
-    evaluate_splits(parts, directory, splits, command, ending=True, report=report)
+    elif ranks is not None and ranks.sharded:
+        sharding.spread_weights(parts.model, None)
+    if ranks is None:
+        return parts.model
+    if not ranks.sharded:
+        ranks.share_weights(parts.model)
+        return parts.model
+    gathered = sharding.gathered_weights(parts.model)
+    cpu = torch.device("cpu")  # perhaps no device holds it
+    model, _ = build_model(parts.config, parts.data.facts(), parts.task.num_outputs, cpu, pretrained=False)
+    model.load_state_dict(gathered)
+    return model.eval()
 
 
 def evaluated(parts: Parts) -> list[str]:
@@ -58,7 +77,11 @@ def evaluated(parts: Parts) -> list[str]:
 def take_part(parts: Parts) -> None:
     """Evaluate this process's share of val and test by the first one's best weights."""
     assert parts.state.ranks is not None
-    parts.state.ranks.share_weights(parts.model)
+    if parts.state.ranks.sharded:
+        sharding.spread_weights(parts.model, None)
+        sharding.gathered_weights(parts.model)
+    else:
+        parts.state.ranks.share_weights(parts.model)
     for split in evaluated(parts):
         evaluate_model(parts.model, parts.task, parts.data.loaders[split], ranks=parts.state.ranks)
 
@@ -70,12 +93,12 @@ def evaluate_splits(
     command: str,
     then: np.ndarray | None = None,
     *,
-    ending: bool = False,
+    ending: nn.Module | None = None,
     report: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Evaluate splits and write what was found; ``then`` [N] are the samples' numbers in the run's split.csv.
 
-    At the ``ending`` of a run the model is looked into as well.
+    At the ``ending`` of a run the model, with its best weights, is looked into as well.
     """
     facts = rundir.read_json(directory / rundir.DATA)
     metrics, times, undefined, baselines = {}, {}, {}, {}
@@ -97,8 +120,8 @@ def evaluate_splits(
         metrics[split] = {"loss": evaluation.loss, **found.metrics}
         undefined[split] = found.undefined
         baselines[split] = baseline.of_split(path, facts, metrics[split])
-    if ending:
-        _look_into(parts, directory)
+    if ending is not None:
+        _look_into(parts, ending, directory)
     _add(directory / rundir.TIMES, times)
     _add(directory / rundir.UNDEFINED, undefined)
     _add(directory / rundir.INTERVALS, {split: _doubt(parts, directory, split, metrics[split]) for split in splits})
@@ -123,13 +146,17 @@ def _doubt(parts: Parts, directory: Path, split: str, metrics: dict[str, float])
     return found
 
 
-def _look_into(parts: Parts, directory: Path) -> None:
+def _look_into(parts: Parts, model: nn.Module, directory: Path) -> None:
     from torchwork.inspection.look import look  # Pillow and matplotlib, which only the end of a run needs
     from torchwork.inspection.subject import Subject
 
     data, seed = parts.data, parts.config.seed
     places = (data.source, data.splits, data.pipeline, data.target)
-    look(Subject(parts.model, parts.task, *places, parts.device, seed, directory))
+    device = parts.device
+    if model is not parts.model:
+        device = torch.device("cpu")
+        parts.task.criterion.to(device, precision.dtype(parts.config.train.precision))
+    look(Subject(model, parts.task, *places, device, seed, directory))
 
 
 def _add(path: Path, content: dict[str, Any]) -> None:

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from torchwork import dist, processes, rundir
+from torchwork import dist, distribution, processes, rundir
 from torchwork.assembly import Parts
 from torchwork.config import Config
 from torchwork.loaded import Run
-from torchwork.training import batchnorm, checkpoint, parallel
+from torchwork.training import batchnorm, checkpoint, parallel, precision, sharding, units
 from torchwork.training.divergence import digest
 from torchwork.training.pulse import beating
 from torchwork.types import Finding, InputError
@@ -215,15 +215,27 @@ def directory_of(find: Callable[[], Path], *, locks: bool = True) -> Iterator[Pa
 
 
 def spread(parts: Parts) -> None:
-    """Give this process its share of every batch, and make the model ready to be trained by all."""
+    """Give this process its share of every batch, and make the model ready to be trained by all.
+
+    Raises:
+        InputError: the model cannot be shared out.
+    """
+    options = parts.config.distributed
+    if options.activation_checkpointing:
+        units.recompute(parts.model)
     if dist.group() is None:
         return
     for loader in parts.data.loaders.values():
         loader.share = (dist.rank(), dist.world())
-    options = parts.config.distributed
     if options.sync_batchnorm:
         batchnorm.synchronise(parts.model)
     batch = next(iter(parts.data.loaders["train"].batches(0)))
+    if distribution.is_sharded(parts.config):
+        format_ = parts.config.train.precision
+        parts.task.criterion.to(parts.device, precision.dtype(format_))
+        how = sharding.Sharding(precision.LOWER.get(format_))
+        sharding.sharded(parts.state, parts.task, batch, parts.device, how)
+        return
     parts.state.ranks = parallel.replicated(
         parts.model,
         parts.task,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 
-from torchwork import dist
+from torchwork import dist, shards
 from torchwork.data import pairs
 from torchwork.data.augment.build import build as augment
 from torchwork.data.loader import Loader
@@ -18,7 +20,9 @@ from torchwork.data.transform import Pipeline
 from torchwork.optim import build as optimizers
 from torchwork.optim import schedule
 from torchwork.tasks import contracts
-from torchwork.training import batchnorm, parallel
+from torchwork.training import batchnorm, parallel, sharding, units
+from torchwork.training import precision as formats
+from torchwork.training.averaging import AveragedWeights
 from torchwork.training.divergence import divergence_watcher
 from torchwork.training.evaluate import evaluate
 from torchwork.training.loop import TrainOptions, run_epochs
@@ -43,11 +47,13 @@ def source(samples: int, target: str, kind: str = "rows") -> InMemory:
     targets: Any = classes
     if target == "number":
         targets = torch.randn(samples, 2, generator=generator, dtype=torch.float64).numpy()
+    elif target == "large":
+        targets = 1000 * torch.randn(samples, 2, generator=generator, dtype=torch.float64).numpy()
     elif target == "score":
         targets = torch.randn(samples, 1, generator=generator, dtype=torch.float64).numpy()
     elif target == "sequence":
         targets = np.array([SYMBOLS[place % 4] + SYMBOLS[place % 3] * (place % 2) for place in range(samples)])
-    names = {"number": ("y", "z"), "score": ("y",)}.get(target, ())
+    names = {"number": ("y", "z"), "large": ("y", "z"), "score": ("y",)}.get(target, ())
     meaning = {"class": "class", "sequence": "sequence"}.get(target, "number")
     shown = "image" if kind == "images" else "array"
     return InMemory(inputs, targets, Schema(shown, meaning, target_names=names))
@@ -77,7 +83,29 @@ class Headed(nn.Module):
         return (self.head(x), self.one(x), self.two(x)) if self.training else self.head(x)
 
 
+class Block(nn.Module):
+    """Layers that compute in bf16 under autocast, and one that does not."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.fc = nn.LayerNorm(width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.tanh(self.fc(self.norm(x)))
+
+
 Headed.__name__ = "GoogLeNet"
+
+
+class Twice(nn.Module):
+    """Goes through one of its layers twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.body(torch.tanh(self.body(x)))))
 
 
 class Reading(nn.Module):
@@ -91,11 +119,28 @@ class Reading(nn.Module):
         return self.fc(x).log_softmax(2)
 
 
+def frozen() -> nn.Module:
+    """Return a model that learns in its last layer only."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    model[0].requires_grad_(False)
+    return model
+
+
+def tied() -> nn.Module:
+    """Return a model two of whose layers have one weight."""
+    model = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Linear(6, 3))
+    model[2].weight = model[0].weight  # type: ignore[assignment]
+    return model
+
+
 def model_of(name: str, outputs: int = 3) -> nn.Module:
     torch.manual_seed(0)
     return {
         "mlp": lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, outputs)),
         "dropout": lambda: nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, outputs)),
+        "normed": lambda: nn.Sequential(
+            nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8)), Block(8), nn.LayerNorm(8), nn.Linear(8, outputs)
+        ),
         "norm": lambda: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, outputs)),
         "conv": lambda: nn.Sequential(
             nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, outputs)
@@ -104,93 +149,109 @@ def model_of(name: str, outputs: int = 3) -> nn.Module:
         "branched": Branched,
         "headed": Headed,
         "reading": Reading,
+        "twice": Twice,
+        "frozen": frozen,
+        "tied": tied,
     }[name]()
 
 
-def train(
-    *,
-    samples: int = 13,
-    target: str = "class",
-    kind: str = "rows",
-    model: str = "mlp",
-    outputs: int = 3,
-    task: str | None = None,
-    loss: Any = None,
-    optimizer: Any = None,
-    rates: Any = None,
-    batch_size: int = 5,
-    accumulate: int = 1,
-    clip_norm: float | None = None,
-    epochs: int = 2,
-    augments: Any = (),
-    drop_last: bool = False,
-    sync: bool = False,
-    find_unused: bool | None = None,
-    double: bool = True,
-    mining: Any = "none",
-    strategy: str = "ddp",
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Case:
+    """What is trained, on what, and how."""
+
+    samples: int = 13
+    target: str = "class"
+    kind: str = "rows"
+    model: str = "mlp"
+    outputs: int = 3
+    task: str | None = None
+    loss: Any = None
+    optimizer: Any = None
+    rates: Any = None
+    batch_size: int = 5
+    accumulate: int = 1
+    clip_norm: float | None = None
+    epochs: int = 2
+    augments: Any = ()
+    drop_last: bool = False
+    sync: bool = False
+    find_unused: bool | None = None
+    double: bool = True
+    mining: Any = "none"
+    strategy: str = "ddp"
+    recomputes: bool = False
+    precision: str = "fp32"
+    ema: float | None = None
+    scale: float | None = None
+
+
+def train(**options: Any) -> dict[str, Any]:
     """Train and evaluate; return each step's loss, the history, the weights, and what was evaluated, in its order."""
-    loader, judge, the_task, dtype = _data(
-        *(samples, target, kind, task, loss, batch_size, augments, drop_last, double, mining),
-    )
-    net = model_of(model, outputs).to(dtype)
-    if sync:
-        batchnorm.synchronise(net) if dist.group() is not None else None
-    ranks = None
+    case = Case(**options)
+    loader, judge, the_task, dtype = _data(case)
     if dist.group() is not None:
         loader.share = judge.share = (dist.rank(), dist.world())
-        batch = next(loader.batches(0))
-        ranks = parallel.replicated(net, the_task, batch, torch.device("cpu"), find_unused_parameters=find_unused)
-    steered = optimizers.build(optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9}, net)
-    steps_per_epoch = -(-len(loader) // accumulate)
-    changed = schedule.build(rates, steered, epochs=epochs, steps_per_epoch=steps_per_epoch)
-    state = State(net, steered, changed, ranks=ranks)
+    state = _state(case, model_of(case.model, case.outputs).to(dtype), the_task, loader)
+    ranks = state.ranks
     steps: list[Any] = []
     watchers = [steps.append]
     if ranks is not None:
         watchers.append(divergence_watcher(state, loader.order, len(loader), every=1))
-    options = TrainOptions(epochs, 7, accumulate, clip_norm)
-    run_epochs(state, the_task, loader, judge, options, watchers=watchers)
-    seen = evaluate(net, the_task, judge, ranks=ranks)
+    how = TrainOptions(case.epochs, 7, case.accumulate, case.clip_norm)
+    run_epochs(state, the_task, loader, judge, how, watchers=watchers)
+    seen = evaluate(state.judged, the_task, judge, ranks=ranks)
     return {
         "losses": [float(step.loss) for step in steps],
         "weight": [step.weight for step in steps],
         "samples": [step.samples for step in steps],
         "history": [{k: v for k, v in row.items() if k not in ("seconds", "waited")} for row in state.progress.history],
-        "weights": {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()},
+        "weights": {name: shards.whole(tensor).detach().numpy() for name, tensor in state.judged.state_dict().items()},
+        "overflows": sum(row.get("overflows", 0) for row in state.progress.history),
         "evaluation": {name: column.numpy() for name, column in vars(seen).items()},
         "metrics": the_task.metrics(seen) if dist.is_first() else None,
     }
 
 
-def _data(
-    samples: int,
-    target: str,
-    kind: str,
-    task: str | None,
-    loss: Any,
-    batch_size: int,
-    augments: Any,
-    drop_last: bool,
-    double: bool,
-    mining: Any,
-) -> tuple[Loader, Loader, Any, torch.dtype]:
+def _state(case: Case, net: nn.Module, the_task: Any, loader: Loader) -> State:
+    """Return what is trained, ready to be trained by all processes."""
+    several, cpu = dist.group() is not None, torch.device("cpu")
+    if case.sync and several:
+        batchnorm.synchronise(net)
+    formats.compute_in(net, case.precision)
+    if case.recomputes:
+        units.recompute(net, smallest=1)
+    steered = optimizers.build(case.optimizer or {"name": "SGD", "lr": 0.1, "momentum": 0.9, "fused": False}, net)
+    steps_per_epoch = -(-len(loader) // case.accumulate)
+    changed = schedule.build(case.rates, steered, epochs=case.epochs, steps_per_epoch=steps_per_epoch)
+    state = State(net, steered, changed)
+    if several and case.strategy == "fsdp":
+        how = sharding.Sharding(formats.LOWER.get(case.precision), smallest=1)
+        sharding.sharded(state, the_task, next(loader.batches(0)), cpu, how)
+    elif several:
+        batch = next(loader.batches(0))
+        state.ranks = parallel.replicated(net, the_task, batch, cpu, find_unused_parameters=case.find_unused)
+    if case.ema is not None:
+        state.averaged = AveragedWeights(net, case.ema)
+    if case.scale is not None:
+        state.scaler = GradScaler("cpu", init_scale=case.scale, growth_interval=3)
+    return state
+
+
+def _data(case: Case) -> tuple[Loader, Loader, Any, torch.dtype]:
     """Return the batches to learn from and those to judge by, and the task."""
-    data, ids = source(samples, target, kind), np.arange(samples)
+    data, ids = source(case.samples, case.target, case.kind), np.arange(case.samples)
     meaning = Target.fit(data.schema, data.targets, {"train": ids}, "made")
-    pipeline = Pipeline([{"name": "Normalize"}] if kind == "images" else [], data.schema)
-    pipeline.dtype = torch.float64 if double else torch.float32
+    pipeline = Pipeline([{"name": "Normalize"}] if case.kind == "images" else [], data.schema)
+    pipeline.dtype = torch.float64 if case.double else torch.float32
     pipeline.fit(data, ids)
-    the_task = contracts.choose(
-        task, loss, target=meaning.kind, classes=meaning.classes, target_names=meaning.target_names, mining=mining
-    )
+    facts = {"classes": meaning.classes, "target_names": meaning.target_names}
+    the_task = contracts.choose(case.task, case.loss, target=meaning.kind, mining=case.mining, **facts)
     the_task.criterion.to(torch.device("cpu"), pipeline.dtype)
     companions = None
     if the_task.companions:
         encoded = meaning.encode(data.targets).numpy()
         companions = pairs.companions(the_task.companions, encoded, ids, 0, classes=meaning.classes or (), part="train")
-    common: dict[str, Any] = {"pipeline": pipeline, "target": meaning, "batch_size": batch_size, "seed": 3}
+    common: dict[str, Any] = {"pipeline": pipeline, "target": meaning, "batch_size": case.batch_size, "seed": 3}
     common["companions"] = companions
-    loader = Loader(data, ids, shuffle=True, augments=augment(augments), drop_last=drop_last, **common)
+    loader = Loader(data, ids, shuffle=True, augments=augment(case.augments), drop_last=case.drop_last, **common)
     return loader, Loader(data, ids, **common), the_task, pipeline.dtype

@@ -75,6 +75,15 @@ CASES = {
         "sync": True,
         "augments": [{"name": "RandomCrop", "size": 8, "padding": 2}, {"name": "RandomHorizontalFlip"}],
     },
+    "MixUp": {"model": "conv", "kind": "images", "sync": True, "augments": [{"name": "MixUp"}]},
+    "CutMix": {"model": "conv", "kind": "images", "sync": True, "augments": [{"name": "CutMix"}], "batch_size": 3},
+    "a layer that is used twice": {"model": "twice"},
+    "a frozen layer": {"model": "frozen"},
+    "tied weights": {"model": "tied", "clip_norm": 0.05},
+    "computed again": {"recomputes": True, "model": "norm", "sync": True},
+    "averaged weights": {"ema": 0.7, "accumulate": 2},
+    "averaged weights and synchronised batch norm": {"ema": 0.7, "model": "norm", "sync": True},
+    "a scaled loss": {"scale": 2.0**16},
 }
 
 
@@ -137,6 +146,18 @@ def test_in_single_precision_the_first_ten_updates_agree_to_a_millionth(together
     for world in (2, 3):
         for found in together(world)(train, options):
             np.testing.assert_allclose(found["losses"][:10], wanted["losses"][:10], rtol=1e-6)
+
+
+def test_where_the_scaled_loss_overflows_all_leave_the_same_updates_out(together):
+    options = {"target": "large", "outputs": 2, "double": False, "scale": 2.0**120, "batch_size": 4, **SLOWLY}
+    first = cases.train(**options)["losses"][:4]  # later the parts may overflow where the whole just does not
+    for world in (2, 3):
+        found = together(world)(train, options)
+        np.testing.assert_allclose(found[0]["losses"][:4], first, rtol=1e-6)
+        assert all(1 <= one["overflows"] == found[0]["overflows"] for one in found)
+        for one in found:
+            assert one["losses"] == found[0]["losses"]
+            assert all((one["weights"][name] == values).all() for name, values in found[0]["weights"].items())
 
 
 def test_of_unsynchronised_batch_norm_the_running_statistics_are_those_of_the_first_process(together):

@@ -76,8 +76,10 @@ def test_a_run_goes_on_with_another_number_of_processes_whichever_of_them_was_as
     assert_alike(out, alone)
 
 
-def test_where_a_process_is_killed_the_others_name_it_and_started_again_they_come_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+def test_where_a_process_is_killed_the_others_name_it_and_started_again_they_come_to_the_same_bits(tmp_path, strategy):
     three = {**CONFIG, "train": {**CONFIG["train"], "precision": "fp32", "checkpoint_every_steps": 2}}
+    three["distributed"] = {"strategy": strategy}
     assert Launch(3, tmp_path / "whole", [three]).join() == [0, 0, 0]
     killed = Launch(3, tmp_path / "run", [three], prepare=functools.partial(at_step, 11, 2, signal.SIGKILL))
     assert killed.join() == [1, 1, -signal.SIGKILL]
@@ -109,3 +111,49 @@ def test_a_mistake_that_one_process_alone_finds_is_told_on_all(tmp_path):
     for said in launch.said:
         assert "hiden" in said
         assert "(on rank 1)" in said
+
+
+# with smaller units, so that a tiny model has several
+SHARED = {**CONFIG, "distributed": {"strategy": "fsdp", "activation_checkpointing": True}}
+
+
+def with_small_units(rank):
+    from torchwork.training import sharding, units
+
+    units.recompute.__defaults__ = (1,)
+    sharding.Sharding.__init__.__defaults__ = (None, 1)
+
+
+def small_units_at_step(number, rank, what, own):
+    with_small_units(own)
+    at_step(number, rank, what, own)
+
+
+@pytest.mark.slow
+def test_a_run_whose_processes_hold_parts_of_the_model_is_that_of_one_process(alone, tmp_path):
+    launch = Launch(2, tmp_path / "run", [SHARED], prepare=with_small_units)
+    assert launch.join() == [0, 0], launch.said
+    assert_alike(tmp_path / "run", alone)
+
+
+def test_such_a_run_goes_on_with_one_process_and_again_with_two(alone, tmp_path):
+    out = tmp_path / "run"
+    stop = functools.partial(small_units_at_step, 9, 1, signal.SIGTERM)
+    assert Launch(2, out, [SHARED], prepare=stop).join() == [143, 143]
+    assert Launch(1, out, prepare=functools.partial(small_units_at_step, 6, 0, signal.SIGINT)).join() == [130]
+    assert Launch(2, out, prepare=with_small_units).join() == [0, 0]
+    assert_alike(out, alone)
+
+
+@pytest.mark.slow
+def test_averaged_weights_of_two_processes_are_those_of_one_also_where_the_run_was_stopped(tmp_path):
+    averaged = {**CONFIG, "train": {**CONFIG["train"], "ema": 0.8}}
+    assert Launch(1, tmp_path / "alone", [averaged]).join() == [0]
+    stop = functools.partial(at_step, 9, 1, signal.SIGTERM)
+    assert Launch(2, tmp_path / "run", [averaged], prepare=stop).join() == [143, 143]
+    assert Launch(2, tmp_path / "run").join() == [0, 0]
+    assert_alike(tmp_path / "run", tmp_path / "alone")
+    last = [checkpoint.latest(tmp_path / name / rundir.CHECKPOINTS) for name in ("run", "alone")]
+    one, two = (safetensors.numpy.load_file(place / checkpoint.AVERAGED) for place in last)
+    for name, tensor in one.items():
+        np.testing.assert_allclose(tensor, two[name], rtol=1e-12, atol=1e-12, err_msg=name)

@@ -244,6 +244,16 @@ class TrainConfig(_Section):
 class DistributedConfig(_Section):
     """The keys of ``distributed``: what several processes do that train one model (torchrun, --nproc)."""
 
+    strategy: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto",
+        description="ddp: each process holds the whole model; fsdp: each holds a part of weights, gradients and the "
+        "optimizer's state, for a model that fits no device as a whole; auto: ddp.",
+    )
+    activation_checkpointing: bool = Field(
+        default=False,
+        description="Compute the outputs inside of each block again in the backward pass instead of keeping them: less "
+        "memory for about a third more time; also for one process.",
+    )
     sync_batchnorm: bool = Field(
         default=False,
         description="Batch norm takes mean and variance over the whole batch, as one process does; it waits for the "

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
+from torchwork import shards
+
 
 def grad_norm(parameters: Iterable[Tensor]) -> Tensor:
     """Return the 2-norm of all gradients taken as one vector, a scalar; 0 where there are none.
@@ -20,7 +22,7 @@ def grad_norm(parameters: Iterable[Tensor]) -> Tensor:
     >>> grad_norm([x])
     tensor(5.)
     """
-    return get_total_norm(_gradients(list(parameters)))
+    return shards.whole(get_total_norm(_gradients(list(parameters))))
 
 
 @torch.no_grad()
@@ -39,7 +41,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     """
     held = list(parameters)
     if not any(p.grad is not None and p.grad.is_sparse for p in held):
-        return clip_grad_norm_(held, max_norm)
+        return shards.whole(clip_grad_norm_(held, max_norm))
     gradients = _gradients(held)
     norm = get_total_norm(gradients)
     scale = torch.clamp(max_norm / (norm + 1e-6), max=1.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from torchwork import shards
 from torchwork.optim.encoding import decode, encode
 from torchwork.optim.groups import listed
 from torchwork.optim.several import Optimizers, members
@@ -18,11 +19,14 @@ from torchwork.types import Finding, InputError
 _ON_CPU = ("step", "mu_product")
 
 
-def save(optimizer: Optimizer | Optimizers, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def save(
+    optimizer: Optimizer | Optimizers, model: nn.Module, whole: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the state of an optimizer: copies of its tensors, and the rest as plain data for JSON.
 
     Tensors are called ``<parameter name>/<key>`` (as ``fc1.weight/exp_avg``); lists inside of a state add an index.
     The rest holds the options of each group with the names and shapes of its parameters, and what is no tensor.
+    ``whole`` makes what is kept of a tensor, where this process holds but a part of it.
 
     Raises:
         InputError: the state holds something that is neither a tensor nor plain data.
@@ -43,7 +47,7 @@ def save(optimizer: Optimizer | Optimizers, model: nn.Module) -> tuple[dict[str,
             tensors[f"{path}/indices"] = tensor._indices().detach().clone()
             tensors[f"{path}/values"] = tensor._values().detach().clone()
             return {"sparse": path, "size": list(tensor.shape), "coalesced": tensor.is_coalesced(), "device": device}
-        tensors[path] = tensor.detach().clone(memory_format=torch.contiguous_format)
+        tensors[path] = whole(tensor.detach()).clone(memory_format=torch.contiguous_format)
         return {"tensor": path, "device": device}
 
     try:
@@ -197,8 +201,10 @@ def _decode(data: Any, take: Any, parameter: Tensor, stays: bool) -> Any:
         tensor = take(reference)
         if not (stays and reference["device"] == "cpu"):
             tensor = tensor.to(parameter.device)
-        if tensor.shape != parameter.shape or tensor.is_sparse or parameter.is_contiguous():
+        if tensor.shape != parameter.shape or tensor.is_sparse:
             return tensor
+        if shards.is_shared(parameter) or parameter.is_contiguous():
+            return shards.shared_as(tensor, parameter)
         return torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
     return decode(data, place)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from torchwork.training.ranks import stands_in
+from torchwork.training.ranks import goes_alone, stands_in
 
 
 def synchronise(model: nn.Module) -> list[str]:
@@ -28,7 +28,7 @@ def synchronise(model: nn.Module) -> list[str]:
 
 
 def _forward(module: Any, inputs: Tensor) -> Tensor:
-    if not (module.training or (module.running_mean is None and module.running_var is None)):
+    if goes_alone() or not (module.training or (module.running_mean is None and module.running_var is None)):
         return type(module).forward(module, inputs)
     module._check_input_dim(inputs)
     axes = [axis for axis in range(inputs.dim()) if axis != 1]

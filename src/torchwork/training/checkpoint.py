@@ -21,7 +21,7 @@ from torchwork.metrics.direction import higher_is_better
 from torchwork.optim import state as optimizer_state
 from torchwork.optim.encoding import decode, encode
 from torchwork.training import store, weights
-from torchwork.training.state import Progress, State
+from torchwork.training.state import Gathered, Progress, State
 from torchwork.types import Finding, InputError, RunError
 
 MODEL, AVERAGED, OPTIMIZER, STATE = "model.safetensors", "averaged.safetensors", "optimizer.safetensors", "state.json"
@@ -52,7 +52,13 @@ class Snapshot:
 def snapshot(state: State) -> Snapshot:
     """Copy a state, to be written while training goes on."""
     state.settle()
-    tensors, values = optimizer_state.save(state.optimizer, state.model)
+    gathered, state.gathered = state.gathered, None
+    if gathered is None:
+        gathered = Gathered(
+            state.progress.index, state.model.state_dict(), optimizer_state.save(state.optimizer, state.model)
+        )
+    assert gathered.index == state.progress.index
+    tensors, values = gathered.optimizer
     content = {
         "progress": encode(asdict(state.progress), "progress"),
         "optimizer": values,
@@ -65,7 +71,7 @@ def snapshot(state: State) -> Snapshot:
         _name(progress),
         progress.epoch if not progress.position else None,
         progress.best_epoch,
-        weights.copied(state.model.state_dict()),
+        weights.copied(gathered.model),
         weights.copied(tensors),
         json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         weights.copied(state.averaged.model.state_dict()) if state.averaged is not None else None,
@@ -188,7 +194,12 @@ def _load(place: Path, state: State, rates_of: str | None) -> list[Finding]:
 
 def load_best_weights(place: Path, model: nn.Module) -> None:
     """Put the weights that a checkpoint was judged by into a model: the averaged ones where it has such."""
-    weights.load_weights(model, _judged(place, json.loads(store.read(place / STATE))))
+    weights.load_weights(model, judged(place))
+
+
+def judged(place: Path) -> Path:
+    """Return the file of the weights that a checkpoint was judged by."""
+    return _judged(place, json.loads(store.read(place / STATE)))
 
 
 def _judged(place: Path, content: Mapping[str, Any]) -> Path:

@@ -13,11 +13,12 @@ from torch.utils.hooks import RemovableHandle
 
 from torchwork.training.buffers import keeping_buffers
 from torchwork.training.gradient import backward, seed_random_layers
+from torchwork.training.ranks import by_itself
 from torchwork.types import Batch, Task
 
 What = Literal["loss", "gradient", "weights"]
 Answer = Literal["stop", "skip", "rollback"]  # what is done about it
-Kind = Literal["weight", "output", "loss", "output gradient", "weight gradient", "nothing"]
+Kind = Literal["weight", "output", "loss", "output gradient", "weight gradient", "nothing", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Fault:
     """A window that gave a loss or a gradient that is not finite, or weights that are not.
 
     The model has the weights that the window met; ``layer_seed`` is what its random layers drew from, ``total`` the
-    window's weight in the loss.
+    window's weight in the loss. Of several processes the first has the batches of all in it. ``shared`` says that each
+    process holds a part of the model only, so that none can go through the window by itself.
     """
 
     index: int
@@ -37,6 +39,7 @@ class Fault:
     layer_seed: int
     model: nn.Module
     task: Task
+    shared: bool = False
 
     @property
     def ids(self) -> list[int]:
@@ -50,8 +53,9 @@ class Origin:
 
     ``weight``: a parameter ``name``, before the window. ``output``: what the module ``name`` of type ``module`` gave.
     ``loss``: the loss of finite outputs. ``output gradient``, ``weight gradient``: what came back to a module's output
-    or to a parameter. ``nothing``: the window is finite. ``ids`` are the samples in whose rows it was seen, where it
-    has a row for each, and ``inputs`` those whose inputs or targets are not finite themselves.
+    or to a parameter. ``nothing``: the window is finite. ``unknown``: it was not gone through again. ``ids`` are the
+    samples in whose rows it was seen, where it has a row for each, and ``inputs`` those whose inputs or targets are not
+    finite themselves.
     """
 
     kind: Kind
@@ -65,6 +69,13 @@ class Origin:
 class _FoundError(Exception):
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
+
+
+def origin_of(fault: Fault) -> Origin:
+    """Return the first that was not finite; of a model that is shared out only which samples were not."""
+    if fault.shared:
+        return Origin("unknown", inputs=_of_inputs(fault.window))
+    return origin(fault.model, fault.task, fault.window, fault.total, fault.layer_seed)
 
 
 def origin(model: nn.Module, task: Task, window: list[Batch], total: float, layer_seed: int) -> Origin:
@@ -81,9 +92,13 @@ def origin(model: nn.Module, task: Task, window: list[Batch], total: float, laye
     >>> found.kind, found.name, found.module, found.ids, found.inputs
     ('output', '0', 'Linear', (8,), (8,))
     """
-    inputs = tuple(i for batch in window for i in _rows(_columns(batch), batch))
+    inputs = _of_inputs(window)
     found = _of_weights(model) or _replayed(model, task, window, total, layer_seed)
     return Origin(found.kind, found.name, found.module, found.ids, inputs, found.loss)
+
+
+def _of_inputs(window: list[Batch]) -> tuple[int, ...]:
+    return tuple(i for batch in window for i in _rows(_columns(batch), batch))
 
 
 def _of_weights(model: nn.Module) -> Origin | None:
@@ -95,7 +110,7 @@ def _of_weights(model: nn.Module) -> Origin | None:
 
 def _replayed(model: nn.Module, task: Task, window: list[Batch], total: float, layer_seed: int) -> Origin:
     noting = _Noting(task)
-    with keeping_buffers(model), _without_gradients(model), _hooks(model, noting):
+    with by_itself(), keeping_buffers(model), _without_gradients(model), _hooks(model, noting):
         seed_random_layers(layer_seed, window[0].target.device)
         try:
             loss = float(backward(noting, model, window, total))

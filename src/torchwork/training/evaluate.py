@@ -10,7 +10,7 @@ from torch import nn
 
 from torchwork import dist
 from torchwork.tasks.supervised import Evaluation
-from torchwork.training.micro_batches import cut_evaluation, ignore
+from torchwork.training.micro_batches import cut_evaluation, evaluate_whole, ignore
 from torchwork.training.ranks import Ranks
 from torchwork.training.state import Progress
 from torchwork.types import Batch, Finding
@@ -66,7 +66,10 @@ def evaluate(
     try:
         with torch.no_grad():  # what a model keeps for later calls must stay usable in training: no inference_mode
             for batch in batches.batches(0):
-                terms = cut_evaluation(model, task, batch, progress, on_cut)
+                if ranks is not None and ranks.sharded:  # all must go through the model equally often
+                    terms = evaluate_whole(model, task, batch)
+                else:
+                    terms = cut_evaluation(model, task, batch, progress, on_cut)
                 if ranks is not None and not len(batch.ids):  # it stands in for one without samples
                     terms = tuple(term[:0] for term in terms)  # type: ignore[assignment]
                 parts.append((torch.from_numpy(batch.ids), *terms))

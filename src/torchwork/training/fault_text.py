@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from torchwork.training.diagnosis import Answer, Fault, Origin, origin
+from torchwork.training.diagnosis import Answer, Fault, Origin, origin_of
 
 
 def describe(fault: Fault, answer: Answer) -> str:
     """Return what is known of a fault as an error's text; going through its window again costs a step."""
-    found = origin(fault.model, fault.task, fault.window, fault.total, fault.layer_seed)
+    found = origin_of(fault)
     return f"{place(fault)}: {told(fault, found)}. {fate(answer)}"
 
 
@@ -30,7 +30,8 @@ def short(fault: Fault) -> str:
 def told(fault: Fault, found: Origin, name: Callable[[int], str] = str) -> str:
     """Return what is not finite, where it came from and which samples were there; names where they tell most."""
     ids = fault.ids
-    shown = _some(ids, str, 20) if found.ids or found.inputs or name is str else _some(ids, name, 5)
+    located = found.ids or found.inputs or found.kind == "unknown"
+    shown = _some(ids, str, 20) if located or name is str else _some(ids, name, 5)
     return f"{short(fault)}; samples {shown}. {where(found, name)}"
 
 
@@ -45,6 +46,7 @@ def where(found: Origin, name: Callable[[int], str] = str) -> str:
         "output gradient": f"Going back from the loss, the first that is not finite is the gradient at the output of "
         f"{module}{rows}",
         "weight gradient": f"Going back from the loss, the first that is not finite is the gradient of {found.name}",
+        "unknown": "Where it came from is not known, as no process holds the whole model (distributed.strategy: fsdp)",
         "nothing": "Its loss and gradients are finite when it is gone through again: the step itself was too large",
     }[found.kind]
     given = f"{_samples(found.inputs, name)} came in with numbers that are not finite" if found.inputs else ""

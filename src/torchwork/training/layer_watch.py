@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from torchwork import shards
 from torchwork.training.state import State
 from torchwork.types import Step, Watcher
 
@@ -38,6 +39,7 @@ def layer_watcher(
     It copies the trained parameters after the update before, which costs their memory for one step, and is free at all
     other steps. It changes nothing, so the run's bits are the same with it and without. A run that is resumed anywhere
     measures the same numbers as one that never stopped, where the watcher is made after the checkpoint was loaded.
+    Where each of several processes holds a part of the model, all of them must watch.
 
     Args:
         state: What is trained. Parameters that no optimizer has, or that are frozen, are left out.
@@ -114,4 +116,4 @@ def _norm(tensors: list[Tensor]) -> Tensor:
 def _norm_of(tensor: Tensor) -> Tensor:
     values = tensor.coalesce().values() if tensor.is_sparse else tensor
     values = torch.view_as_real(values) if values.is_complex() else values
-    return torch.linalg.vector_norm(values, dtype=torch.promote_types(values.dtype, torch.float32))
+    return shards.whole(torch.linalg.vector_norm(values, dtype=torch.promote_types(values.dtype, torch.float32)))

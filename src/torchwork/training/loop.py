@@ -20,7 +20,7 @@ from torchwork.optim.several import takes_gradients
 from torchwork.tasks.supervised import Evaluation
 from torchwork.training.evaluate import StoppedError, evaluate
 from torchwork.training.fault_text import describe
-from torchwork.training.micro_batches import cut_backward, ignore
+from torchwork.training.micro_batches import cut_backward, gradient_of_ranks, ignore
 from torchwork.training.nonfinite import Answer, Fault, Guard, NonFiniteError, NotFinite, Policy, check_weights
 from torchwork.training.precision import exhausted, scaled_step
 from torchwork.training.state import Progress, State
@@ -209,7 +209,7 @@ class _Closure:
         state, window = self._state, (self._window, self.total, self._layer_seed)
         if state.ranks is None:
             return cut_backward(state, self._task, *window, self._on_cut)
-        return state.ranks.gradient(state, self._task, *window)
+        return gradient_of_ranks(state, state.ranks, self._task, *window)
 
 
 def _layer_seeds(seed: int, first: int) -> Iterator[int]:
@@ -295,6 +295,7 @@ def run_epochs(
         row = _epoch_row(state, task, val, on_evaluation, on_cut, should_stop) if whole else None
         if row is None:
             state.settle()  # on every process that trains, as only one of them saves
+            state.gather()
             save(False)
             return False
         progress.seconds += time.perf_counter() - started
@@ -311,6 +312,7 @@ def run_epochs(
         _begin_next_epoch(state, options)
         progress.history.append(row)
         on_epoch(row)
+        state.gather()
         save(is_best)
         if should_stop():
             return progress.done

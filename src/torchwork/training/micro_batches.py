@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchwork import dist
 from torchwork.tasks.supervised import Terms
 from torchwork.training.buffers import keeping_buffers
 from torchwork.training.gradient import backward, seed_random_layers
+from torchwork.training.ranks import Ranks
 from torchwork.training.state import Progress, State
 from torchwork.types import Batch, Finding, RunError, Task
 
@@ -98,6 +100,40 @@ def cut_backward(
             state.forget()
         progress.micro_batches *= 2
         on_cut(_finding(at, window, progress.micro_batches))
+
+
+def gradient_of_ranks(
+    state: State, ranks: Ranks, task: Task, window: list[Batch], total: float, layer_seed: int
+) -> Tensor:
+    """Back-propagate this process's part of a window of several processes, which all have to go through at once.
+
+    Raises:
+        RunError: memory ran out, on this process: the others end with it.
+    """
+    try:
+        return ranks.gradient(state, task, window, total, layer_seed)
+    except (RuntimeError, MemoryError) as error:
+        said = _shortage(error)
+    raise short_of_memory(f"at step {state.progress.index}", said)
+
+
+def short_of_memory(at: str, said: str) -> RunError:
+    """Return the error of a process that cannot cut its batches, as the others do not."""
+    fix = "several processes do not cut their batches: take a smaller data.batch_size, or more processes"
+    return RunError(f"rank {dist.rank()} ran out of memory {at} ({said}). {fix}")
+
+
+def evaluate_whole(model: nn.Module, task: Any, batch: Batch) -> Terms:
+    """Return what `cut_evaluation` does, of a model which all processes must go through equally often.
+
+    Raises:
+        RunError: memory ran out, on this process: the others end with it.
+    """
+    try:
+        return tuple(term.cpu() for term in task.evaluate_batch(model, batch))
+    except (RuntimeError, MemoryError) as error:
+        said = _shortage(error)
+    raise short_of_memory("in an evaluation", said)
 
 
 def cut_evaluation(

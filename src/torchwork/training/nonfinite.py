@@ -9,9 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from torchwork import dist, shards
 from torchwork.optim.several import members
 from torchwork.training.diagnosis import Answer, Fault, What
-from torchwork.training.fault_text import describe
+from torchwork.training.fault_text import describe, place, short
 from torchwork.training.state import State
 from torchwork.types import Batch, RunError, Task
 
@@ -84,7 +85,7 @@ class Guard:
             raise NotFinite("loss", value)
         if self._state.scaler is not None:  # which looks at the gradients itself, and takes a smaller scale
             return
-        if not (self._finite() if norm is None else math.isfinite(norm.item())):
+        if not self._all(self._finite() if norm is None else math.isfinite(norm.item())):
             raise NotFinite("gradient", value)
 
     def after(self, loss: Tensor | None) -> None:
@@ -93,7 +94,7 @@ class Guard:
         Raises:
             NotFinite: the update spoilt them.
         """
-        if self._copy is not None and self._copy.whole and not all_finite(self._parameters):
+        if self._copy is not None and self._copy.whole and not self._all(all_finite(self._parameters)):
             raise NotFinite("weights", math.nan if loss is None else loss.item())
 
     def answer(self, found: NotFinite, task: Task, window: list[Batch], total: float, layer_seed: int) -> None:
@@ -105,21 +106,30 @@ class Guard:
         if self._copy is not None:
             self._copy.put_back()
         self._state.optimizer.zero_grad()
-        progress = self._state.progress
+        progress, ranks = self._state.progress, self._state.ranks
         numbers = (progress.index, progress.epoch, found.what, found.loss)
-        fault = Fault(*numbers, window, total, layer_seed, self._state.model, task)
+        window = window if ranks is None else ranks.window_of_all(window)
+        shared = ranks is not None and ranks.sharded
+        fault = Fault(*numbers, window, total, layer_seed, self._state.model, task, shared)
         before = range(progress.index - IN_A_ROW, progress.index)
         too_many = set(before) <= set(progress.skipped[-IN_A_ROW:])
         answer: Answer = "skip"
         if self._policy == "rollback" and progress.index > self._careful:
             answer = "rollback"
-        elif self._policy == "stop" or too_many or not all_finite(self._parameters):
+        elif self._policy == "stop" or too_many or not self._all(all_finite(self._parameters)):
             answer = "stop"
-        said = self._on_fault(fault, answer)
+        if ranks is None or dist.is_first():
+            said = self._on_fault(fault, answer) + f". {IN_A_ROW} windows before it were skipped" * too_many
+        else:  # the first one tells all that there is to tell
+            said = f"{place(fault)}: {short(fault)}"
         self._state.forget()
         if answer != "skip":
-            raise NonFiniteError(said + f". {IN_A_ROW} windows before it were skipped" * too_many, progress.index)
+            raise NonFiniteError(said, progress.index)
         progress.skipped.append(progress.index)
+
+    def _all(self, good: bool) -> bool:
+        """Tell whether it is so on all processes, where each holds a part of the model."""
+        return good if self._state.ranks is None else self._state.ranks.all_agree(good)
 
 
 class Finite:
@@ -139,7 +149,9 @@ class Finite:
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         self._groups: dict[tuple[Any, Any], tuple[list[Tensor], Tensor, Tensor]] = {}
+        self._shared = False
         for parameter in parameters:
+            self._shared = self._shared or shards.is_shared(parameter)
             device = parameter.device
             if (device, parameter.dtype) not in self._groups:
                 self._groups[device, parameter.dtype] = (
@@ -154,6 +166,8 @@ class Finite:
         for parameters, found, one in self._groups.values():
             try:
                 gradients = [p.grad for p in parameters if p.grad is not None]
+                if self._shared:
+                    gradients = [shards.own_part(gradient) for gradient in gradients]
                 torch._amp_foreach_non_finite_check_and_unscale_(gradients, found, one)
             except RuntimeError:  # sparse or complex ones
                 if not all_finite([_values(p) for p in parameters if p.grad is not None]):
@@ -176,7 +190,7 @@ def _values(parameter: Tensor) -> Tensor:
 
 def all_finite(tensors: Iterable[Tensor]) -> bool:
     """Tell whether every number of these tensors is finite."""
-    return all(bool(torch.isfinite(tensor.detach()).all()) for tensor in tensors)
+    return all(bool(torch.isfinite(shards.own_part(tensor.detach())).all()) for tensor in tensors)
 
 
 class _Copy:
@@ -212,12 +226,13 @@ def _kept(value: Any) -> Any:
 
 
 def spoilt(state: State) -> str | None:
-    """Return the name of a trained parameter that holds NaN or infinity, or None."""
+    """Return the name of a trained parameter that holds NaN or infinity, or None; of several processes' parts, too."""
     trained = {id(p) for group in state.optimizer.param_groups for p in group["params"]}
-    for name, parameter in state.model.named_parameters():
-        if id(parameter) in trained and not all_finite([parameter]):
-            return name
-    return None
+    named = ((name, p) for name, p in state.model.named_parameters() if id(p) in trained)
+    found = next((name for name, parameter in named if not all_finite([parameter])), None)
+    if state.ranks is not None and state.ranks.sharded:
+        return next((name for name in dist.everyone(found) if name is not None), None)
+    return found
 
 
 def check_weights(state: State) -> None:

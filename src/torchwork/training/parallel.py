@@ -37,26 +37,27 @@ def replicated(
     )
     # torch cuts the gradients into buckets anew after the first step, and adds up those of three processes or more in
     # an order that depends on the buckets: a run that goes on shall begin with the same ones as one that never stopped
-    with _undone(model, device):
-        _try(net, task, batch)
-        _try(net, task, batch)
+    with undone(model, device):
+        tried(net, task, batch)
+        tried(net, task, batch)
     return Ranks(net, net.no_sync)
 
 
 def without_gradient(model: nn.Module, task: Task, batch: Batch, device: torch.device) -> list[str]:
     """Return the names of trained parameters that get no gradient from a batch."""
-    with _undone(model, device):
-        _try(model, task, batch)
+    with undone(model, device):
+        tried(model, task, batch)
         return [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
 
 
-def _try(net: nn.Module, task: Task, batch: Batch) -> None:
+def tried(net: nn.Module, task: Task, batch: Batch) -> None:
+    """Go through a batch and back; where it stands in for one without samples, say so."""
     with standing_in(not len(batch.ids)):
         task.loss(net, batch, 1.0).backward()
 
 
 @contextmanager
-def _undone(model: nn.Module, device: torch.device) -> Iterator[None]:
+def undone(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Train the model while inside; leave its buffers, its mode and torch's generators as they were, no gradients."""
     was_training = model.training
     try:

@@ -13,6 +13,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from torchwork import dist
+from torchwork.data.moving import moved
 from torchwork.optim.several import Optimizers
 from torchwork.training.gradient import seed_random_layers
 from torchwork.training.interrupt import ASKING, StopRequest
@@ -65,16 +66,20 @@ class Ranks:
 
     Args:
         net: What the batches go through: the model, made ready so that its backward pass averages the gradients over
-            the processes (DistributedDataParallel).
+            the processes (DistributedDataParallel) or adds them up (``fully_shard``).
         apart: A context in which a backward pass keeps its gradients to itself, for all batches of a window but the
             last.
+        sharded: Whether each process holds a part of the model only, and the gradients are added up.
     """
 
-    def __init__(self, net: nn.Module, apart: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(
+        self, net: nn.Module, apart: Callable[[], AbstractContextManager[Any]], *, sharded: bool = False
+    ) -> None:
         self.net = net
         self.agreement = Agreement(StopRequest())
+        self.sharded = sharded
         self._apart = apart
-        self._world = dist.world()
+        self._times = 1 if sharded else dist.world()
 
     def totals(self, task: Task, window: Sequence[Batch]) -> tuple[float, int]:
         """Return the weight and the number of samples of a window over all processes."""
@@ -91,7 +96,7 @@ class Ranks:
     def backward(self, task: Task, window: Sequence[Batch], total: float, scaler: GradScaler | None = None) -> Tensor:
         """Back-propagate this process's share of a window and return the loss of the whole, float64.
 
-        Each batch gives its sum over the ``total`` weight; times the world, as the gradients are averaged over it. A
+        Each batch gives its sum over the ``total`` weight; times the world, where the gradients are averaged over it. A
         batch without ids, of which other processes have the samples, takes part with weight 0.
         """
         shares = []
@@ -101,12 +106,25 @@ class Ranks:
                 share = task.loss(self.net, batch, total)
                 if not counts:
                     share = share * 0
-                whole = share * self._world
+                whole = share * self._times
                 (whole if scaler is None else scaler.scale(whole)).backward()
             shares.append(share.detach())
         loss, *wishes = dist.sums([float(torch.stack(shares).double().sum()), *self.agreement.wish()])
         self.agreement.hear(wishes)
         return torch.tensor(loss, dtype=torch.float64)
+
+    def all_agree(self, good: bool) -> bool:
+        """Tell whether something is so on all processes, where each looks at its own part of the model."""
+        return not dist.sums([0.0 if good else 1.0])[0] if self.sharded else good
+
+    def window_of_all(self, window: Sequence[Batch]) -> list[Batch]:
+        """Return the batches of all processes on the first, in the order of one alone; this one's own elsewhere."""
+        device, own = window[0].target.device, [batch for batch in window if len(batch.ids)]
+        there = [batch_on(batch, torch.device("cpu")) if len(batch.ids) else None for batch in window]
+        found = dist.to_first(there)
+        if found is None:
+            return own
+        return [batch_on(part, device) for batch in zip(*found, strict=True) for part in batch if part is not None]
 
     def share_weights(self, model: nn.Module) -> None:
         """Give all processes the first one's weights and buffers."""
@@ -119,8 +137,15 @@ class Ranks:
             torch.distributed.broadcast(buffer, 0)
 
 
+def batch_on(batch: Batch, device: torch.device) -> Batch:
+    """Return a batch on a device."""
+    return Batch(moved(batch.inputs, device), moved(batch.target, device), batch.ids)
+
+
 # Whether the batch that goes through the model is one of which no sample counts; batch norm over all processes asks.
 _standing_in = False
+# Whether this process goes through the model without the others.
+_by_itself = False
 
 
 class standing_in:  # noqa: N801 - a context, as torch.no_grad
@@ -141,3 +166,20 @@ class standing_in:  # noqa: N801 - a context, as torch.no_grad
 def stands_in() -> bool:
     """Whether the batch that goes through the model now is one of which no sample counts."""
     return _standing_in
+
+
+class by_itself:  # noqa: N801 - a context, as torch.no_grad
+    """Go through the model on this process alone, while inside: batch norm does not wait for the others."""
+
+    def __enter__(self) -> None:
+        global _by_itself
+        self._before, _by_itself = _by_itself, True
+
+    def __exit__(self, *error: object) -> None:
+        global _by_itself
+        _by_itself = self._before
+
+
+def goes_alone() -> bool:
+    """Whether this process goes through the model without the others."""
+    return _by_itself

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
@@ -66,12 +66,23 @@ class Progress:
     evaluation_micro_batches: int = 1
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Model and optimizer as one process would have them, of update ``index``, where several hold parts of them."""
+
+    index: int
+    model: dict[str, Tensor]
+    optimizer: tuple[dict[str, Tensor], dict[str, Any]]
+
+
 @dataclass
 class State:
     """A model on its way, with its optimizer, its schedule and the progress made.
 
     ``ranks`` is there where other processes train it too.
     ``settle`` brings the progress up to date where the loop holds sums back; called before the progress is kept.
+    ``gather`` brings together what each of several processes holds a part of, which all of them call before the state
+    is kept; the first has it in ``gathered`` then.
     ``forget`` drops what was noted of the window at hand, which is gone through again or not at all.
     ``scaler`` is there in fp16, ``averaged`` where the weights are averaged.
     """
@@ -81,6 +92,8 @@ class State:
     schedule: Schedule | None = None
     progress: Progress = field(default_factory=Progress)
     settle: Callable[[], None] = lambda: None
+    gather: Callable[[], None] = lambda: None
+    gathered: Gathered | None = None
     forget: Callable[[], None] = lambda: None
     ranks: Ranks | None = None
     scaler: GradScaler | None = None

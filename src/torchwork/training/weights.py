@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from torchwork import durable
+from torchwork import durable, shards
 from torchwork.types import RunError
 
 _NOT_IN_NUMPY = {torch.bfloat16: torch.uint16, torch.float8_e4m3fn: torch.uint8, torch.float8_e5m2: torch.uint8}
@@ -87,7 +87,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
         RunError: the file is damaged, or its tensors are not this model's.
     """
     try:
-        model.load_state_dict(read(path))
+        held = model.state_dict()
+        model.load_state_dict({name: shards.shared_as(tensor, held.get(name)) for name, tensor in read(path).items()})
     except RuntimeError as error:
         if isinstance(error, RunError):
             raise
