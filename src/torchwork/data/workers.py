@@ -10,6 +10,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 import numpy as np
@@ -274,6 +275,9 @@ class Workers:
             if str(error).startswith("Caught "):
                 self.kill()
                 raise
+            wait(
+                [process.sentinel for process in self._processes()], timeout=5
+            )  # its sockets close before it has ended
             found = _death(error)
             self.kill()
             raise found from error
