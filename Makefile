@@ -16,6 +16,9 @@ ifneq ($(wildcard ../shared/data),)
 export TORCHWORK_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
+# The processes that tests start read modules as Python keeps them compiled, rather than compile each anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all reliability bench bench-quick bench-many bench-data profile check format clean
 .DELETE_ON_ERROR:
 

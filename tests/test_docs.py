@@ -25,7 +25,7 @@ from torchwork.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SLOW = {"sweep.md"}  # it starts some dozen processes
+SLOW = {"sweep.md", "data.md"}  # they start some dozen processes
 OTHER_COMMANDS = {"git", "cd", "pip", "python3", ".venv/bin/pip"}
 PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]+\b(?!\.md)")
 
