@@ -11,7 +11,7 @@ import pytest
 
 from torchwork.data import missing
 from torchwork.data.audit.classes import counts
-from torchwork.data.columns import kind_of
+from torchwork.data.columns import kind_of, read_csv
 from torchwork.data.source import open_source
 from torchwork.data.split import split
 from torchwork.data.table import Table, read_rows
@@ -163,6 +163,12 @@ def test_other_mistakes(tmp_path: Path) -> None:
     assert _wrong(_write(tmp_path, "x,y\n"), "y")[0][0] == "no-samples"
     assert _wrong(_write(tmp_path, ""), "y")[0][0] == "unreadable-table"
     assert _wrong(_write(tmp_path, 'x,y\n1,2\n"3,4,5\n6,7\n'), "y")[0][0] == "unreadable-table"
+
+
+@pytest.mark.parametrize(("rows", "said"), [("1,2,3\n4,5,6\n", "1 cell more"), ("1,,3,4\n5,6,,7\n", "2 cells more")])
+def test_cells_that_the_first_line_does_not_name_are_no_names_of_rows(tmp_path, rows, said):
+    with pytest.raises(InputError, match=f"have {said} than the 2 that its first line names"):
+        read_csv(_write(tmp_path, "x,y\n" + rows), "path")
 
 
 def test_rows_for_prediction_need_no_target_and_any_order_of_columns() -> None:

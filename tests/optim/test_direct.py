@@ -75,6 +75,7 @@ def compared(models, optimizers, steps, between=lambda step, optimizer: None, fi
 
 
 def equal(models, optimizers):
+    assert len(optimizers[0].state) == len(optimizers[1].state)
     for one, other in zip(*(model.parameters() for model in models), strict=True):
         assert torch.equal(one, other)
         for name, kept in optimizers[0].state.get(one, {}).items():

@@ -64,6 +64,11 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
     }
     try:
         frame = pd.read_csv(path, **options)
+        if not isinstance(frame.index, pd.RangeIndex):  # pandas would call the first cells names of the rows
+            more = counted(frame.index.nlevels, "cell", "cells")
+            message = f"the rows of {path} have {more} more than the {len(frame.columns)} that its first line names"
+            fix = "name every column, or take the separator at the end of the rows away"
+            raise InputError(Finding("unnamed-column", "error", where, message, fix))
         frame.columns = [str(name).strip() for name in frame.columns]
         if frame.columns.has_duplicates:
             twice = named(map(repr, frame.columns[frame.columns.duplicated()].unique()))

@@ -82,7 +82,7 @@ class _Direct:
         for group, (known, parameters, states) in zip(groups, self._found, strict=True):
             if group is not known or len(group["params"]) != len(parameters):
                 return None
-            state = optimizer.state[parameters[0]]
+            state = optimizer.state.get(parameters[0], {})
             if any(state.get(name) is not kept[0] for name, kept in zip(self._kept, states, strict=False) if kept):
                 return None  # it was loaded or put back
             gradients = [parameter.grad for parameter in parameters]
