@@ -126,7 +126,9 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert data is not None
     assert task is not None
     assert state is not None
-    config, chosen = _with_precision(config, data, task, state.model, device)
+    config, chosen = _with_precision(config, data, task, state, device)
+    if config.train.memory_format == "channels_last" and chosen:  # an optimizer keeps sums in the format of its weights
+        state, said = build_state(config, data, task, home, pretrained=pretrained)
     said += _averaged(config, data, state)
     said = [*chosen, *data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *data.findings, *said]
     said += augment.unfit(data.augments, data.source.schema.inputs)
@@ -205,21 +207,27 @@ def _with_threads(config: Config, data: Data) -> Config:
 
 
 def _with_precision(
-    config: Config, data: Data, task: Any, model: nn.Module, device: torch.device
+    config: Config, data: Data, task: Any, state: State, device: torch.device
 ) -> tuple[Config, list[Finding]]:
-    """Return the config with the precision that a trial chose, where it leaves that open, and why it was chosen."""
+    """Return the config with precision and memory format as trials chose them, where it leaves that open, and why."""
     if config.train.precision != "auto":
         return config, []
     if dist.world() > 1:
         message = "auto measures, and each of several processes might choose another"
         raise InputError(Finding("several-processes", "error", "train.precision", message, "name one: fp32 or bf16"))
     batch = next(iter(data.loaders["train"].batches(0)))
+    model = state.model
     chosen, why = precision.choose(model, lambda tried: task.loss(tried, batch), device)
     precision.compute_in(model, chosen)
-    train = config.train.model_copy(update={"precision": chosen})
-    message = f"auto chose {chosen}: {why}"
     fix = "config.yaml holds the choice, which resume and reproduce use"
-    return config.model_copy(update={"train": train}), [Finding("precision", "info", "train.precision", message, fix)]
+    findings = [Finding("precision", "info", "train.precision", f"auto chose {chosen}: {why}", fix)]
+    train = config.train.model_copy(update={"precision": chosen})
+    if train.memory_format is None and not isinstance(state.optimizer, torch.optim.LBFGS):  # which takes no other
+        found, why = precision.choose_memory_format(model, lambda tried: task.loss(tried, batch), device)
+        train = train.model_copy(update={"memory_format": found})
+        message = f"precision: auto chose {found}: {why}"
+        findings.append(Finding("memory-format", "info", "train.memory_format", message, fix))
+    return config.model_copy(update={"train": train}), findings
 
 
 def _averaged(config: Config, data: Data, state: State) -> list[Finding]:

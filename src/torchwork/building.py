@@ -100,5 +100,7 @@ def build_model(
     model = built.model.to(device)
     # these leave complex numbers as they are, of which .to(dtype) would drop the imaginary parts
     model = model.double() if config.train.precision == "fp64" else model.float()
+    if config.train.memory_format == "channels_last":
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision.compute_in(model, config.train.precision)
     return model, built.findings

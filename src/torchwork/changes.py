@@ -34,6 +34,7 @@ CHOICES: dict[str, Any] = {
     "device": "auto",
     "train.threads": None,
     "train.precision": "auto",
+    "train.memory_format": None,
 }
 OPEN: dict[str, Any] = {**CHOICES, **dict.fromkeys(("task", "loss", "data.split.by", "train.monitor"))}
 # Where data lie says nothing about what they are, which the run's split.csv tells sample by sample.

@@ -196,6 +196,11 @@ class TrainConfig(_Section):
         description="The floating-point format: bf16 and fp16 for the forward and backward pass, with weights in fp32; "
         "auto: bf16 where a short trial before training shows that it is faster, else fp32.",
     )
+    memory_format: Literal["contiguous", "channels_last"] | None = Field(
+        default=None,
+        description="How the weights of 2-d convolutions lie in memory; other sums are rounded otherwise. null: "
+        "contiguous, or with precision: auto what a short trial shows to be faster.",
+    )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
         description="Judge and keep an exponential moving average of the weights with this decay: 0.999; null: the "

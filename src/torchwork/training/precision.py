@@ -177,19 +177,23 @@ def exhausted(scaler: GradScaler) -> bool:
 
 
 class Trial(NamedTuple):
-    """What a probe of bf16 found: median seconds of a forward and backward pass, and the median of their ratios."""
+    """What a trial found: median seconds of a forward and backward pass both ways, and the median of their ratios."""
 
-    fp32: float
-    bf16: float
+    usual: float
+    other: float
     ratio: float
+    names: tuple[str, str] = ("in fp32", "in bf16")
 
     @property
     def pays(self) -> bool:
-        """Whether bf16 is faster by more than a little."""
+        """Whether the other way is faster by more than a little."""
         return self.ratio >= PAYS
 
     def __str__(self) -> str:
-        timed = f"a forward and backward pass takes {1e3 * self.bf16:.3g} ms in bf16, {1e3 * self.fp32:.3g} ms in fp32"
+        usual, other = self.names
+        timed = (
+            f"a forward and backward pass takes {1e3 * self.other:.3g} ms {other}, {1e3 * self.usual:.3g} ms {usual}"
+        )
         return f"{timed}, {self.ratio:.2f} times as fast, and it is taken from {PAYS} times on"
 
 
@@ -214,13 +218,36 @@ def choose(model: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.
     return ("bf16" if found.pays else "fp32"), str(found)
 
 
+def choose_memory_format(
+    model: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
+) -> tuple[str, str]:
+    """Return channels_last where it pays for this model on this device, else contiguous; and why, in a sentence.
+
+    As `choose`; only weights of 2-d convolutions have such a format.
+    """
+    if not any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules()):
+        return "contiguous", "the model has no 2-d convolutions"
+    usual = copy.deepcopy(model).train()
+    other = copy.deepcopy(model).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        found = _race(usual, other, loss, device)._replace(names=("contiguous", "in channels_last"))
+    except RuntimeError as error:  # of a view that only contiguous tensors allow, or of memory
+        return "contiguous", f"channels_last fails on this model: {str(error).splitlines()[0]}"
+    return ("channels_last" if found.pays else "contiguous"), str(found)
+
+
 def _try_out(model: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device) -> Trial:
     whole = copy.deepcopy(model).train()
     lowered = copy.copy(whole)  # the same parameters
     compute_in(lowered, "bf16")
+    return _race(whole, lowered, loss, device)
+
+
+def _race(usual: nn.Module, other: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device) -> Trial:
+    """Let two forms of a model take turns for a quarter of a second."""
 
     def seconds(tried: nn.Module) -> float:
-        whole.zero_grad()
+        tried.zero_grad()
         _finish(device)
         started = time.perf_counter()
         loss(tried).backward()
@@ -228,13 +255,13 @@ def _try_out(model: nn.Module, loss: Callable[[nn.Module], Tensor], device: torc
         return time.perf_counter() - started
 
     with keeping_generators(device):
-        seconds(whole), seconds(lowered)  # the first of each looks for its kernels
+        seconds(usual), seconds(other)  # the first of each looks for its kernels
         pairs: list[tuple[float, float]] = []
         end = time.perf_counter() + PROBE_SECONDS
         while len(pairs) < PROBE_PAIRS or time.perf_counter() < end:
-            pairs.append((seconds(whole), seconds(lowered)))
-    fp32, bf16 = zip(*pairs, strict=True)
-    return Trial(statistics.median(fp32), statistics.median(bf16), statistics.median(a / b for a, b in pairs))
+            pairs.append((seconds(usual), seconds(other)))
+    one, two = zip(*pairs, strict=True)
+    return Trial(statistics.median(one), statistics.median(two), statistics.median(a / b for a, b in pairs))
 
 
 def _finish(device: torch.device) -> None:
