@@ -168,7 +168,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rows", "said"), [("1,2,3\n4,5,6\n", "1 cell more"), ("1,,3,4\n5,6,,7\n", "2 cells more")])
 def test_cells_that_the_first_line_does_not_name_are_no_names_of_rows(tmp_path, rows, said):
     with pytest.raises(InputError, match=f"have {said} than the 2 that its first line names"):
-        read_csv(_write(tmp_path, "x,y\n" + rows), "path")
+        read_csv(Path(_write(tmp_path, "x,y\n" + rows)), "path")
 
 
 def test_rows_for_prediction_need_no_target_and_any_order_of_columns() -> None:
