@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -61,14 +62,12 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
         "header": 0 if header else None,
         "skipinitialspace": True,
         "low_memory": False,
+        "index_col": False,  # the first cells are no names of rows, also where there are more than the first line names
     }
     try:
-        frame = pd.read_csv(path, **options)
-        if not isinstance(frame.index, pd.RangeIndex):  # pandas would call the first cells names of the rows
-            more = counted(frame.index.nlevels, "cell", "cells")
-            message = f"the rows of {path} have {more} more than the {len(frame.columns)} that its first line names"
-            fix = "name every column, or take the separator at the end of the rows away"
-            raise InputError(Finding("unnamed-column", "error", where, message, fix))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, **options)
         frame.columns = [str(name).strip() for name in frame.columns]
         if frame.columns.has_duplicates:
             twice = named(map(repr, frame.columns[frame.columns.duplicated()].unique()))
@@ -84,6 +83,9 @@ def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:
         message = f"{path} cannot be read as a table: {error}"
         fix = "expected a CSV file in UTF-8 whose first line names the columns"
         raise InputError(Finding("unreadable-table", "error", where, message, fix)) from error
+    except pd.errors.ParserWarning as error:
+        message = f"the rows of {path} have more cells than its first line names"
+        raise InputError(Finding("unnamed-column", "error", where, message, "name every column")) from error
     if len(frame) == 0:
         raise InputError(Finding("no-samples", "error", where, f"{path} has no rows", "give at least two"))
     return frame
