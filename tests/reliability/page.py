@@ -78,7 +78,7 @@ def written(records: Sequence[Mapping[str, Any]], made: Mapping[str, str]) -> st
     ]
     for row in sorted(rows, key=lambda name: (ROWS.index(name) if name in ROWS else len(ROWS), name)):
         count, every, files, seconds = rows[row]
-        bound = "every case" if every else f"below {3 / count:.2g}"
+        bound = "every case" if every else f"below {3 / count:.2g}" if count > 3 else "too few to say"
         lines.append(f"| {row} | {count:,} | 0 | {bound} | {seconds / 60:.1f} | {', '.join(sorted(files))} |")
     told = "".join(f"- {name}: {value}\n" for name, value in made.items())
     skipped = [f"- {record['test']}: {record['reason']}\n" for record in records if record["outcome"] == "skipped"]
