@@ -207,7 +207,8 @@ def _epochs(facts: Facts) -> int:
 def _size(facts: Facts, split: str) -> int:
     if split in facts.predictions:
         return len(facts.predictions[split])
-    return int(section(facts.data, "num_samples").get(split, 0))
+    count = section(facts.data, "num_samples").get(split)
+    return count if isinstance(count, int) else 0
 
 
 def _device(facts: Facts) -> str:
