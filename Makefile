@@ -3,7 +3,7 @@
 # make reliability  every fault at full length, up to 3 hours on 2 cores; writes docs/reliability.md. Cut off, it goes on
 # make bench-data   reading data beside the usual way and the bare decoder, as ratios; needs the real data
 # make bench   Torchwork beside a bare loop and other libraries, up to three hours; bench-quick: some minutes
-# make bench-many   two processes beside one, and beside other libraries' two; half an hour
+# make bench-many   two processes beside one, and beside other libraries' two
 # make profile CONFIG=examples/digits.yaml   the ten largest costs of a config's steps, and a trace of them
 # make check   formatting, lint, types
 PYTHON ?= python3

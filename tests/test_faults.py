@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 import torch
-from torch import nn
 
 import torchwork
 from torchwork import rundir
@@ -15,25 +14,9 @@ from torchwork.training import checkpoint
 from torchwork.training.nonfinite import NonFiniteError
 from torchwork.training.weights import read
 
-
-class Net(nn.Module):
-    """Gives NaN in training for the flowers whose scaled first number is above 2.2: samples 117, 118, 131, 135."""
-
-    def __init__(self, in_features: int, num_classes: int, above: float = 2.2) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Linear(in_features, 8), nn.BatchNorm1d(8), nn.ReLU())
-        self.head = nn.Linear(8, num_classes)
-        self.above = above
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            x = torch.where(x[:, :1] > self.above, torch.nan, x)
-        return self.head(self.body(x))
-
-
 CONFIG = {
     "data": {"source": "Iris", "transform": ["Normalize"], "batch_size": 16},
-    "model": {"name": "test_faults:Net"},
+    "model": {"name": "ranks.net:Net"},
     "optimizer": {"name": "Adam", "lr": 1e-2},
     "train": {"epochs": 2, "threads": 1},
 }
@@ -154,7 +137,7 @@ def test_weights_that_an_update_spoilt_are_gone_back_from_to_the_step_that_did_i
     run = torchwork.train(
         {
             **CONFIG,
-            "model": {"name": "test_faults:Net", "above": 99.0},
+            "model": {"name": "ranks.net:Net", "above": 99.0},
             "train": {"epochs": 1, "threads": 1, "nonfinite": "rollback"},
         },
         out=tmp_path / "run",

@@ -17,7 +17,7 @@ from torchwork.training import step_time
 from torchwork.training.evaluate import OneBatch, evaluate
 from torchwork.training.loop import updates, windows
 from torchwork.training.step_time import StepTime
-from torchwork.types import Batch, Finding
+from torchwork.types import Finding
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ def check(config: Config) -> Plan:
 
 def _describe(parts: Parts) -> Plan:
     config, train = parts.config, parts.data.loaders["train"]
-    batch = next(iter(train.batches(0)))
+    batch = assembly.first_batch(parts)
     output = assembly.try_batch(parts)
     layers = summary.layer_table(parts.model, assembly.model_inputs(parts, batch))
     started = start.measure(parts.model, lambda model: parts.task.loss(model, batch), meant=config.init)
     steps = -(-len(train) // parts.options.accumulate)
     found = _step_time(parts)
-    per_evaluation = _seconds_of_evaluation(parts, batch) * len(parts.data.loaders.get("val", ()))
+    per_evaluation = _seconds_of_evaluation(parts) if "val" in parts.data.loaders else 0.0
     facts = parts.data.facts()
     optimizers = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
     return Plan(
@@ -134,7 +134,8 @@ def _step_time(parts: Parts) -> StepTime:
     )
 
 
-def _seconds_of_evaluation(parts: Parts, batch: Batch) -> float:
+def _seconds_of_evaluation(parts: Parts) -> float:
+    batch = assembly.first_batch(parts, "val")
     started = time.perf_counter()
     evaluate(parts.model, parts.task, OneBatch(batch))
-    return time.perf_counter() - started
+    return (time.perf_counter() - started) * len(parts.data.loaders["val"])

@@ -1,4 +1,4 @@
-"""A model for runs that go wrong on some samples only, which one of several processes has."""
+"""A model for runs that go wrong on some samples only, which one of several processes may have."""
 
 from __future__ import annotations
 

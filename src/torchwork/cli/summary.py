@@ -56,8 +56,7 @@ def _of_config(path: Path, overrides: Sequence[str]) -> tuple[nn.Module, _Told]:
     with devices.using_threads(settings.train.threads or devices.default_threads()):
         parts = assembly.assemble(settings)
         try:
-            batch = next(iter(parts.data.loaders["train"].batches(0)))
-            found = summary.summarise(parts.model, assembly.model_inputs(parts, batch))
+            found = summary.summarise(parts.model, assembly.model_inputs(parts, assembly.first_batch(parts)))
         finally:
             parts.data.close()
     return parts.model, _tell(found._asdict())

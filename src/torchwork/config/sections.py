@@ -257,7 +257,7 @@ class DistributedConfig(_Section):
     activation_checkpointing: bool = Field(
         default=False,
         description="Compute the outputs inside of each block again in the backward pass instead of keeping them: less "
-        "memory for about a third more time; also for one process.",
+        "memory for one more forward pass; also for one process.",
     )
     sync_batchnorm: bool = Field(
         default=False,

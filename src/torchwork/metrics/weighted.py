@@ -120,9 +120,7 @@ def _classes(labels: final_classes.Labels, scores: Scores | None) -> Figures:
         shares[f"recall/{names[place]}"] = Share(right, target == place)
         shares[f"precision/{names[place]}"] = Share(right, prediction == place)
     thin = {f"f1/{names[place]}": _few(int(support[place]), 10, names[place]) for place in labels.present.tolist()}
-    counts = [
-        int(n) for n in support[labels.present]
-    ]  # 0 for a class that is only predicted, and counts as a class then
+    counts = support[labels.present].tolist()  # 0 of a class that is only predicted: the means count it, too
     thin |= {name: _few(min(counts, default=0), LEAST_OF_CLASS, "its rarest class") for name in _MACRO}
     occurring = min(filter(None, counts), default=0)
     thin["balanced_accuracy"] = _few(occurring, LEAST_OF_CLASS, "its rarest class")

@@ -105,7 +105,7 @@ class Guard:
         """
         if self._copy is not None:
             self._copy.put_back()
-        self._state.optimizer.zero_grad()
+        self._state.stepper.clear_gradients()
         progress, ranks = self._state.progress, self._state.ranks
         numbers = (progress.index, progress.epoch, found.what, found.loss)
         window = window if ranks is None else ranks.window_of_all(window)

@@ -10,11 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
-from torch.optim import Optimizer
 
 from torchwork import dist
 from torchwork.data.moving import moved
-from torchwork.optim.several import Optimizers
+from torchwork.optim.direct import Stepper
 from torchwork.training.gradient import seed_random_layers
 from torchwork.training.interrupt import ASKING, StopRequest
 from torchwork.types import Batch, Task
@@ -56,7 +55,7 @@ class Training(Protocol):
     """What is stepped."""
 
     @property
-    def optimizer(self) -> Optimizer | Optimizers: ...
+    def stepper(self) -> Stepper: ...
     @property
     def scaler(self) -> GradScaler | None: ...
 
@@ -90,7 +89,7 @@ class Ranks:
     def gradient(self, state: Training, task: Task, window: Sequence[Batch], total: float, layer_seed: int) -> Tensor:
         """Seed dropout, forget the gradients there were, and back-propagate as `backward`."""
         seed_random_layers(layer_seed, window[0].target.device)
-        state.optimizer.zero_grad()
+        state.stepper.clear_gradients()
         return self.backward(task, window, total, state.scaler)
 
     def backward(self, task: Task, window: Sequence[Batch], total: float, scaler: GradScaler | None = None) -> Tensor:

@@ -21,8 +21,8 @@ class StepTime:
     """Seconds of a step, and of its parts.
 
     ``data``: waiting for batches; ``forward``: the model; ``backward``: the loss and its gradients, and looking whether
-    they are finite; ``optimizer``: the update; ``rest``: what is left of the ``whole``, and all that an optimizer does
-    that goes through the batch several times (LBFGS).
+    they are finite, and in fp16 the update; ``optimizer``: the update; ``rest``: what is left of the ``whole``. What an
+    optimizer does that goes through the batch several times (LBFGS) counts as ``backward``.
     """
 
     data: float
