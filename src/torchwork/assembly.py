@@ -12,7 +12,7 @@ from torch import nn
 
 from torchwork import catalog, dist, distribution
 from torchwork.allocator import keep_freed_memory
-from torchwork.building import build_model, check_model_options
+from torchwork.building import build_model, check_model_options, memory_format
 from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.data.audit.quick import quick
@@ -126,11 +126,13 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert data is not None
     assert task is not None
     assert state is not None
+    config, ruled = _with_memory_format(config, state.model, home)
+    built_in = config.train.memory_format
     config, chosen = _with_precision(config, data, task, state, device)
-    if config.train.memory_format == "channels_last" and chosen:  # an optimizer keeps sums in the format of its weights
+    if config.train.memory_format == "channels_last" != built_in:  # an optimizer keeps sums in the format of its weights
         state, said = build_state(config, data, task, home, pretrained=pretrained)
     said += _averaged(config, data, state)
-    said = [*chosen, *data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *data.findings, *said]
+    said = [*ruled, *chosen, *data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *data.findings, *said]
     said += augment.unfit(data.augments, data.source.schema.inputs)
     told = [*getattr(data.source, "findings", ()), *said]
     parts = Parts(config, device, data, task, state, train_options(config, data), told)
@@ -204,6 +206,18 @@ def _with_threads(config: Config, data: Data) -> Config:
     torch.set_num_threads(threads)
     train = config.train.model_copy(update={"threads": threads})
     return config.model_copy(update={"train": train})
+
+
+def _with_memory_format(config: Config, model: nn.Module, device: torch.device) -> tuple[Config, list[Finding]]:
+    """Return the config with channels_last written down where the rule has built the model so, and that it has."""
+    if config.train.memory_format is not None or memory_format(config, model, device) == "contiguous":
+        return config, []
+    train = config.train.model_copy(update={"memory_format": "channels_last"})
+    message = "convolutions compute in channels_last: with pooling and activations alone between them it is faster here"
+    fix = "train.memory_format: contiguous turns it off"
+    return config.model_copy(update={"train": train}), [
+        Finding("memory-format", "info", "train.memory_format", message, fix)
+    ]
 
 
 def _with_precision(

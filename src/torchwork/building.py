@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchwork import catalog
+from torchwork import catalog, distribution
 from torchwork.config import Config
 from torchwork.data import missing
 from torchwork.data.soft import SoftTarget
@@ -16,6 +16,7 @@ from torchwork.data.target import Target
 from torchwork.data.transform import Pipeline
 from torchwork.models import MODELS, init
 from torchwork.models import build as models
+from torchwork.models.memory_format import prefers_channels_last
 from torchwork.tasks import contracts
 from torchwork.training import precision
 from torchwork.types import Finding, InputError, Schema
@@ -100,7 +101,21 @@ def build_model(
     model = built.model.to(device)
     # these leave complex numbers as they are, of which .to(dtype) would drop the imaginary parts
     model = model.double() if config.train.precision == "fp64" else model.float()
-    if config.train.memory_format == "channels_last":
+    if memory_format(config, model, device) == "channels_last":
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision.compute_in(model, config.train.precision)
     return model, built.findings
+
+
+def memory_format(config: Config, model: nn.Module, device: torch.device) -> str:
+    """Return how the weights of 2-d convolutions lie in memory: as the config says, or else by a rule.
+
+    The rule is ``models.memory_format.prefers_channels_last``, on a CPU and below fp64, whose convolutions are others.
+    LBFGS and parts of a model take contiguous weights only.
+    """
+    if config.train.memory_format is not None:
+        return config.train.memory_format
+    optimizers = config.optimizer if isinstance(config.optimizer, list) else [config.optimizer]
+    able = device.type == "cpu" and config.train.precision != "fp64" and not distribution.is_sharded(config)
+    able &= all(spec["name"].split(":")[-1] != "LBFGS" for spec in optimizers)
+    return "channels_last" if able and prefers_channels_last(model) else "contiguous"
