@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchwork import catalog, dist, distribution
+from torchwork import catalog, choices, dist, distribution
 from torchwork.allocator import keep_freed_memory
-from torchwork.building import build_model, check_model_options, memory_format
+from torchwork.building import build_model, check_model_options
 from torchwork.checks import setup
 from torchwork.config import Config
 from torchwork.data.audit.quick import quick
@@ -114,7 +114,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     else:
         with collected.stage():
             _check_metrics(config, data, task)
-        config = _with_threads(config, data)
+        config = choices.with_threads(config, data)
         home = distribution.home(config, device)
         task.criterion.to(home, precision.dtype(config.train.precision))
         with collected.stage():
@@ -126,13 +126,25 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert data is not None
     assert task is not None
     assert state is not None
-    config, ruled = _with_memory_format(config, state.model, home)
+    config, ruled = choices.with_memory_format(config, state.model, home)
     built_in = config.train.memory_format
-    config, chosen = _with_precision(config, data, task, state, device)
-    if config.train.memory_format == "channels_last" != built_in:  # an optimizer keeps sums in the format of its weights
+    config, chosen = choices.with_precision(config, data, task, state, device)
+    if (
+        config.train.memory_format == "channels_last" != built_in
+    ):  # an optimizer keeps sums in the format of its weights
         state, said = build_state(config, data, task, home, pretrained=pretrained)
+    config, compiled = choices.with_compile(config, data, task, state, device)
     said += _averaged(config, data, state)
-    said = [*ruled, *chosen, *data.cleaned.findings, *data.shared.findings, *data.pipeline.findings, *data.findings, *said]
+    said = [
+        *ruled,
+        *chosen,
+        *compiled,
+        *data.cleaned.findings,
+        *data.shared.findings,
+        *data.pipeline.findings,
+        *data.findings,
+        *said,
+    ]
     said += augment.unfit(data.augments, data.source.schema.inputs)
     told = [*getattr(data.source, "findings", ()), *said]
     parts = Parts(config, device, data, task, state, train_options(config, data), told)
@@ -195,53 +207,6 @@ def _check_metrics(config: Config, data: Data, task: Any) -> None:
     names = {"classes": data.target.classes, "target_names": data.target.target_names}
     if config.metrics:
         custom.load(config.metrics, meaning | names)
-
-
-def _with_threads(config: Config, data: Data) -> Config:
-    """Return the config with the number of threads that the fixed rule gives, where it names none; compute with it."""
-    if config.train.threads is not None:
-        return config
-    reading = data.loaders["train"].reads_ahead
-    threads = devices.default_threads(beside_readers=reading)
-    torch.set_num_threads(threads)
-    train = config.train.model_copy(update={"threads": threads})
-    return config.model_copy(update={"train": train})
-
-
-def _with_memory_format(config: Config, model: nn.Module, device: torch.device) -> tuple[Config, list[Finding]]:
-    """Return the config with channels_last written down where the rule has built the model so, and that it has."""
-    if config.train.memory_format is not None or memory_format(config, model, device) == "contiguous":
-        return config, []
-    train = config.train.model_copy(update={"memory_format": "channels_last"})
-    message = "convolutions compute in channels_last: with pooling and activations alone between them it is faster here"
-    fix = "train.memory_format: contiguous turns it off"
-    return config.model_copy(update={"train": train}), [
-        Finding("memory-format", "info", "train.memory_format", message, fix)
-    ]
-
-
-def _with_precision(
-    config: Config, data: Data, task: Any, state: State, device: torch.device
-) -> tuple[Config, list[Finding]]:
-    """Return the config with precision and memory format as trials chose them, where it leaves that open, and why."""
-    if config.train.precision != "auto":
-        return config, []
-    if dist.world() > 1:
-        message = "auto measures, and each of several processes might choose another"
-        raise InputError(Finding("several-processes", "error", "train.precision", message, "name one: fp32 or bf16"))
-    batch = next(iter(data.loaders["train"].batches(0)))
-    model = state.model
-    chosen, why = precision.choose(model, lambda tried: task.loss(tried, batch), device)
-    precision.compute_in(model, chosen)
-    fix = "config.yaml holds the choice, which resume and reproduce use"
-    findings = [Finding("precision", "info", "train.precision", f"auto chose {chosen}: {why}", fix)]
-    train = config.train.model_copy(update={"precision": chosen})
-    if train.memory_format is None and not isinstance(state.optimizer, torch.optim.LBFGS):  # which takes no other
-        found, why = precision.choose_memory_format(model, lambda tried: task.loss(tried, batch), device)
-        train = train.model_copy(update={"memory_format": found})
-        message = f"precision: auto chose {found}: {why}"
-        findings.append(Finding("memory-format", "info", "train.memory_format", message, fix))
-    return config.model_copy(update={"train": train}), findings
 
 
 def _averaged(config: Config, data: Data, state: State) -> list[Finding]:

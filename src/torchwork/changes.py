@@ -35,6 +35,7 @@ CHOICES: dict[str, Any] = {
     "train.threads": None,
     "train.precision": "auto",
     "train.memory_format": None,
+    "train.compile": "auto",
 }
 OPEN: dict[str, Any] = {**CHOICES, **dict.fromkeys(("task", "loss", "data.split.by", "train.monitor"))}
 # Where data lie says nothing about what they are, which the run's split.csv tells sample by sample.

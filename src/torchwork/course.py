@@ -18,6 +18,7 @@ from torchwork.progress.outlook import Outlook
 from torchwork.runlog import RunLog
 from torchwork.training import checkpoint
 from torchwork.training import device as devices
+from torchwork.training.compiling import compiled
 from torchwork.training.divergence import divergence_watcher
 from torchwork.training.interrupt import GIVEN_UP, Interrupted, StopRequest, listening, stopping_at_once
 from torchwork.training.layer_watch import LayerRow, layer_watcher
@@ -68,7 +69,8 @@ def _take_part(parts: Parts, directory: Path) -> None:
 
         if parts.options.nonfinite == "rollback" and not state.progress.index:
             state.gather()
-        done = _with_returns(parts.options, train, lambda error: faults.go_back(parts, directory, error))
+        with compiled(parts.model, parts.config.train.compile):
+            done = _with_returns(parts.options, train, lambda error: faults.go_back(parts, directory, error))
         if not done or asked():
             raise Interrupted(f"stopped after step {state.progress.index}", asked.signal or 2)
     with stopping_at_once("stopped when training was over"):
@@ -119,7 +121,8 @@ def _train(parts: Parts, log: RunLog, watched: live.Live, logs: Logs, judge: Jud
         if log.progress is not None:
             log.progress.start(directory, _outlook(parts))
         try:
-            done = _run_epochs(parts, log, watched, logs, request, clock, judged)
+            with compiled(parts.model, parts.config.train.compile):
+                done = _run_epochs(parts, log, watched, logs, request, clock, judged)
         except RunError as error:
             place = checkpoint.latest(directory / rundir.CHECKPOINTS)
             error.args = (

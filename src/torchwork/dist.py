@@ -2,7 +2,7 @@
 
 `torchrun` starts the processes and tells each its rank; `joined` connects them by ``torch.distributed``. On one
 process every function here returns what it was given, at once. All processes must call the collective ones
-(`sums`, `everyone`, `to_first`, `from_first`, `wait_for_all`, `first_on_host`) in the same order.
+(`sums`, `summing`, `everyone`, `to_first`, `from_first`, `wait_for_all`, `first_on_host`) in the same order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -167,14 +167,28 @@ def sums(values: Sequence[float]) -> list[float]:
     >>> sums([1.5, 2.0])
     [1.5, 2.0]
     """
+    return summing(values)()
+
+
+def summing(values: Sequence[float]) -> Callable[[], list[float]]:
+    """Begin to sum as `sums` does, and return what waits for the sums: meanwhile there is time for something else.
+
+    >>> summing([1.5, 2.0])()
+    [1.5, 2.0]
+    """
     if _group is None:
-        return list(values)
+        return lambda: list(values)
     import torch
     import torch.distributed as c10d
 
     total = torch.tensor(values, dtype=torch.float64)
-    c10d.all_reduce(total)
-    return total.tolist()
+    work = c10d.all_reduce(total, async_op=True)
+
+    def ended() -> list[float]:
+        work.wait()
+        return total.tolist()
+
+    return ended
 
 
 def everyone(value: T) -> list[T]:

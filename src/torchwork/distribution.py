@@ -49,6 +49,9 @@ def check(config: Config) -> None:
     if config.train.precision == "fp16":
         message = "fp16 scales the loss by what overflowed in a whole model, which distributed.strategy: fsdp gives to "
         findings.append(_contradiction("train.precision", message + "no process", "take bf16, or strategy: ddp"))
+    if config.train.compile != "off":
+        message = "train.compile does not go with distributed.strategy: fsdp, whose hooks gather the weights"
+        findings.append(_contradiction("train.compile", message))
     if config.distributed.find_unused_parameters:
         message = "distributed.strategy: fsdp waits for every module on every process: all must use the same ones"
         findings.append(_contradiction("distributed.find_unused_parameters", message))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import torchwork
+from torchwork.models import memory_format
 from torchwork.training import precision
 from torchwork.types import InputError
 
@@ -56,7 +57,7 @@ def test_weights_lie_in_channels_last_and_train_to_nearly_the_same(images, tmp_p
 
 def test_auto_writes_down_what_the_trial_chose_which_is_the_run_with_that_given(images, tmp_path, monkeypatch):
     trial = precision.Trial(0.02, 0.01, 2.0)
-    monkeypatch.setattr(precision, "_race", lambda *arguments: trial)
+    monkeypatch.setattr(precision, "race", lambda *arguments: trial)
     auto = torchwork.train(config(images, precision="auto"), out=tmp_path / "auto")
     chosen = auto.config.train
     assert (chosen.precision, chosen.memory_format) == ("bf16", "channels_last")
@@ -77,7 +78,7 @@ def test_auto_writes_down_what_the_trial_chose_which_is_the_run_with_that_given(
 
 
 def test_what_is_given_is_not_tried_and_no_gain_stays_contiguous(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(precision, "_race", lambda *arguments: precision.Trial(0.01, 0.01, 1.0))
+    monkeypatch.setattr(precision, "race", lambda *arguments: precision.Trial(0.01, 0.01, 1.0))
     given = torchwork.train(config(images, precision="auto", memory_format="channels_last"), out=tmp_path / "given")
     assert given.config.train.memory_format == "channels_last"
     assert "precision: auto chose channels_last" not in (given.path / "log.txt").read_text()
@@ -115,6 +116,74 @@ def test_a_model_that_views_its_outputs_stays_contiguous():
 def test_lbfgs_is_refused_with_it_and_not_tried_with_auto(images, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="LBFGS cannot take channels-last weights"):
         torchwork.train(config(images, "LBFGS", memory_format="channels_last"), out=tmp_path / "given")
-    monkeypatch.setattr(precision, "_race", lambda *arguments: precision.Trial(0.02, 0.01, 2.0))
+    monkeypatch.setattr(precision, "race", lambda *arguments: precision.Trial(0.02, 0.01, 2.0))
     auto = torchwork.train(config(images, "LBFGS", precision="auto", epochs=1), out=tmp_path / "auto")
     assert auto.config.train.memory_format is None
+
+
+def layers(*names):
+    options = {"Conv2d": {"out_channels": 8, "kernel_size": 3}, "MaxPool2d": {"kernel_size": 2}}
+    return [{"name": name, **options.get(name, {})} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"name": "LeNet", "image_size": 12, "padding": 2}, "channels_last"),
+        ({"name": "Sequential", "layers": layers("Conv2d", "GELU", "MaxPool2d", "Flatten", "Linear")}, "channels_last"),
+        ({"name": "Sequential", "layers": layers("Conv2d", "BatchNorm2d", "Flatten", "Linear")}, None),
+        ({"name": "Sequential", "layers": layers("Flatten", "Linear")}, None),
+        ({"name": f"{__name__}:Net"}, None),
+    ],
+    ids=["lenet", "pooling", "batch norm", "no convolution", "one's own"],
+)
+def test_the_rule_knows_where_it_is_faster_and_is_written_down(images, tmp_path, model, expected):
+    settings = {**config(images, epochs=1), "model": model}
+    ruled = torchwork.train(settings, out=tmp_path / "ruled")
+    assert ruled.config.train.memory_format == expected
+    said = "convolutions compute in channels_last" in (ruled.path / "log.txt").read_text()
+    assert said == (expected is not None)
+    given = {**settings, "train": {**settings["train"], "memory_format": expected or "contiguous"}}
+    same = torchwork.train(given, out=tmp_path / "given")
+    assert (ruled.path / "model.safetensors").read_bytes() == (same.path / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train": {"precision": "fp64", "epochs": 1}},
+        {"optimizer": {"name": "LBFGS"}},
+        {"distributed": {"strategy": "fsdp"}},
+        {"train": {"memory_format": "contiguous", "epochs": 1}},
+    ],
+    ids=["fp64", "LBFGS", "fsdp", "turned off"],
+)
+def test_the_rule_leaves_out_what_takes_contiguous_weights(images, tmp_path, change):
+    lenet = {"name": "LeNet", "image_size": 12, "padding": 2}
+    run = torchwork.train({**config(images, epochs=1), "model": lenet, **change}, out=tmp_path / "run")
+    assert run.config.train.memory_format in (None, "contiguous")
+    assert weights(run)["conv2.weight"].is_contiguous()
+
+
+def known_layers():
+    """One of every kind that the rule knows, and what it is made with."""
+    sizes = {nn.MaxPool2d: (2,), nn.AvgPool2d: (2,), nn.AdaptiveAvgPool2d: (3,), nn.AdaptiveMaxPool2d: (3,)}
+    tried = memory_format._KNOWN - {nn.Conv2d, nn.Linear, nn.Sequential}  # which stand in the model of the test
+    return [(kind, sizes.get(kind, ())) for kind in sorted(tried, key=str) if kind.__module__.startswith("torch.nn")]
+
+
+@pytest.mark.parametrize(("kind", "options"), known_layers(), ids=lambda value: getattr(value, "__name__", ""))
+def test_every_layer_that_the_rule_knows_computes_the_same_in_channels_last(kind, options):
+    torch.manual_seed(0)
+    usual = nn.Sequential(nn.Conv2d(2, 6, 3), kind(*options), nn.Flatten(), nn.LazyLinear(4)).eval()
+    x = torch.randn(5, 2, 12, 9)
+    expected = usual(x)
+    expected.square().sum().backward()
+    gradients = [parameter.grad.clone() for parameter in usual.parameters()]
+    usual.zero_grad()
+    other = usual.to(memory_format=torch.channels_last)
+    found = other(x)
+    found.square().sum().backward()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    for parameter, gradient in zip(other.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)

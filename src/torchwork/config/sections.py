@@ -198,8 +198,14 @@ class TrainConfig(_Section):
     )
     memory_format: Literal["contiguous", "channels_last"] | None = Field(
         default=None,
-        description="How the weights of 2-d convolutions lie in memory; other sums are rounded otherwise. null: "
-        "contiguous, or with precision: auto what a short trial shows to be faster.",
+        description="How the weights of 2-d convolutions lie in memory; sums are rounded in another order. null: "
+        "channels_last on a CPU where pooling and activations alone stand between them, else contiguous, or with "
+        "precision: auto what a short trial shows to be faster.",
+    )
+    compile: Literal["off", "on", "auto"] = Field(
+        default="off",
+        description="Train what torch.compile makes of the model; sums are rounded in another order. auto: where a "
+        "trial shows that it saves more time in the steps to come than compiling takes.",
     )
     ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,

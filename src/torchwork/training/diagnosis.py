@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from torchwork.training.buffers import keeping_buffers
+from torchwork.training.forward import computing_eagerly
 from torchwork.training.gradient import backward, seed_random_layers
 from torchwork.training.ranks import by_itself
 from torchwork.types import Batch, Task
@@ -110,7 +111,13 @@ def _of_weights(model: nn.Module) -> Origin | None:
 
 def _replayed(model: nn.Module, task: Task, window: list[Batch], total: float, layer_seed: int) -> Origin:
     noting = _Noting(task)
-    with by_itself(), keeping_buffers(model), _without_gradients(model), _hooks(model, noting):
+    with (
+        by_itself(),
+        computing_eagerly(model),
+        keeping_buffers(model),
+        _without_gradients(model),
+        _hooks(model, noting),
+    ):
         seed_random_layers(layer_seed, window[0].target.device)
         try:
             loss = float(backward(noting, model, window, total))

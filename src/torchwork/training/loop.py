@@ -88,6 +88,8 @@ def updates(
     optimizer, progress = state.optimizer, state.progress
     guard = guard or Guard(state)
     closure = _Closure(state, task, clip_norm, guard, on_cut)
+    if state.ranks is not None:
+        batch_windows = state.ranks.announcing(task, batch_windows)
     for window, layer_seed in zip(batch_windows, _layer_seeds(seed, progress.index + 1), strict=False):
         progress.index += 1
         total, samples = _totals(state, task, window)

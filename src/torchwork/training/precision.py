@@ -27,6 +27,7 @@ from torch.amp.autocast_mode import is_autocast_available
 from torch.amp.grad_scaler import GradScaler
 
 from torchwork.training.device import keeping_generators
+from torchwork.training.forward import function_of, set_forward
 from torchwork.training.nonfinite import NotFinite
 from torchwork.types import Finding, InputError
 
@@ -84,8 +85,7 @@ def compute_in(model: nn.Module, precision: str) -> None:
     lower = LOWER.get(precision)
     if lower is None:
         return
-    before, own = model.__dict__.get("forward"), model.forward
-    inner: Callable[..., Any] = getattr(own, "__func__", lambda self, *args, **kwargs: own(*args, **kwargs))
+    before, inner = model.__dict__.get("forward"), function_of(model)
 
     @functools.wraps(inner)
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -106,7 +106,7 @@ def computing_in(model: nn.Module, precision: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _set_forward(model, before)
+        set_forward(model, before)
 
 
 @contextmanager
@@ -115,17 +115,11 @@ def computing_as_built(model: nn.Module) -> Iterator[bool]:
     now = model.__dict__.get("forward")
     lowered = hasattr(now, "torchwork_before")
     if lowered:
-        _set_forward(model, now.torchwork_before)  # type: ignore[union-attr]
+        set_forward(model, now.torchwork_before)  # type: ignore[union-attr]
     try:
         yield lowered
     finally:
-        _set_forward(model, now)
-
-
-def _set_forward(model: nn.Module, forward: Any) -> None:
-    model.__dict__.pop("forward", None)
-    if forward is not None:
-        model.forward = forward
+        set_forward(model, now)
 
 
 def in_float32(found: Any) -> Any:
@@ -230,7 +224,7 @@ def choose_memory_format(
     usual = copy.deepcopy(model).train()
     other = copy.deepcopy(model).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
-        found = _race(usual, other, loss, device)._replace(names=("contiguous", "in channels_last"))
+        found = race(usual, other, loss, device)._replace(names=("contiguous", "in channels_last"))
     except RuntimeError as error:  # of a view that only contiguous tensors allow, or of memory
         return "contiguous", f"channels_last fails on this model: {str(error).splitlines()[0]}"
     return ("channels_last" if found.pays else "contiguous"), str(found)
@@ -240,28 +234,29 @@ def _try_out(model: nn.Module, loss: Callable[[nn.Module], Tensor], device: torc
     whole = copy.deepcopy(model).train()
     lowered = copy.copy(whole)  # the same parameters
     compute_in(lowered, "bf16")
-    return _race(whole, lowered, loss, device)
+    return race(whole, lowered, loss, device)
 
 
-def _race(usual: nn.Module, other: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device) -> Trial:
-    """Let two forms of a model take turns for a quarter of a second."""
-
-    def seconds(tried: nn.Module) -> float:
-        tried.zero_grad()
-        _finish(device)
-        started = time.perf_counter()
-        loss(tried).backward()
-        _finish(device)
-        return time.perf_counter() - started
-
+def race(usual: nn.Module, other: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device) -> Trial:
+    """Let two forms of a model take turns for a quarter of a second; torch's generators are left as they were."""
     with keeping_generators(device):
-        seconds(usual), seconds(other)  # the first of each looks for its kernels
+        seconds(usual, loss, device), seconds(other, loss, device)  # the first of each looks for its kernels
         pairs: list[tuple[float, float]] = []
         end = time.perf_counter() + PROBE_SECONDS
         while len(pairs) < PROBE_PAIRS or time.perf_counter() < end:
-            pairs.append((seconds(usual), seconds(other)))
+            pairs.append((seconds(usual, loss, device), seconds(other, loss, device)))
     one, two = zip(*pairs, strict=True)
     return Trial(statistics.median(one), statistics.median(two), statistics.median(a / b for a, b in pairs))
+
+
+def seconds(model: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device) -> float:
+    """Return what a forward and backward pass takes."""
+    model.zero_grad()
+    _finish(device)
+    started = time.perf_counter()
+    loss(model).backward()
+    _finish(device)
+    return time.perf_counter() - started
 
 
 def _finish(device: torch.device) -> None:

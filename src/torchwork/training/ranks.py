@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -79,11 +79,23 @@ class Ranks:
         self.sharded = sharded
         self._apart = apart
         self._times = 1 if sharded else dist.world()
+        self._following: list[float] | None = None  # this process's part of the next window's totals, to be told
+        self._told: list[float] | None = None  # what all processes told of it
+
+    def announcing(self, task: Task, windows: Iterable[list[Batch]]) -> Iterator[list[Batch]]:
+        """Yield windows, each when the next one is there: its totals are told with the loss of the one before."""
+        iterator, self._told = iter(windows), None
+        window = next(iterator, None)
+        while window is not None:
+            following = next(iterator, None)
+            self._following = None if following is None else _counted(task, following)
+            yield window
+            window = following
 
     def totals(self, task: Task, window: Sequence[Batch]) -> tuple[float, int]:
         """Return the weight and the number of samples of a window over all processes."""
-        counted = [batch for batch in window if len(batch.ids)]
-        total, count = dist.sums([math.fsum(map(task.weight, counted)), sum(len(batch.ids) for batch in counted)])
+        told, self._told = self._told, None
+        total, count = dist.sums(_counted(task, window)) if told is None else told
         return total, int(count)
 
     def gradient(self, state: Training, task: Task, window: Sequence[Batch], total: float, layer_seed: int) -> Tensor:
@@ -105,12 +117,28 @@ class Ranks:
                 share = task.loss(self.net, batch, total)
                 if not counts:
                     share = share * 0
+                shares.append(share.detach())
+                if place == len(window) - 1:  # the backward pass takes longer than this is on its way
+                    heard = self._telling(shares)
                 whole = share * self._times
                 (whole if scaler is None else scaler.scale(whole)).backward()
-            shares.append(share.detach())
-        loss, *wishes = dist.sums([float(torch.stack(shares).double().sum()), *self.agreement.wish()])
-        self.agreement.hear(wishes)
-        return torch.tensor(loss, dtype=torch.float64)
+        return heard()
+
+    def _telling(self, shares: list[Tensor]) -> Callable[[], Tensor]:
+        """Tell all processes this one's share of the loss, its wishes and its part of the next window's totals."""
+        following, self._following = self._following, None
+        own = float(torch.stack(shares).double().sum())
+        heard = dist.summing([own, *self.agreement.wish(), *(following or [])])
+
+        def loss() -> Tensor:
+            loss, *rest = heard()
+            if following is not None:
+                *rest, weight, count = rest
+                self._told = [weight, count]
+            self.agreement.hear(rest)
+            return torch.tensor(loss, dtype=torch.float64)
+
+        return loss
 
     def all_agree(self, good: bool) -> bool:
         """Tell whether something is so on all processes, where each looks at its own part of the model."""
@@ -134,6 +162,12 @@ class Ranks:
         """Give all processes the first one's buffers: the running statistics of batch norm, which are its own."""
         for buffer in model.buffers():
             torch.distributed.broadcast(buffer, 0)
+
+
+def _counted(task: Task, window: Sequence[Batch]) -> list[float]:
+    """Return the weight and the number of the samples of a window that count on this process."""
+    counted = [batch for batch in window if len(batch.ids)]
+    return [math.fsum(map(task.weight, counted)), float(sum(len(batch.ids) for batch in counted))]
 
 
 def batch_on(batch: Batch, device: torch.device) -> Batch:
