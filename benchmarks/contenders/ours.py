@@ -67,7 +67,7 @@ def train(work: Work, **options: Any) -> dict[str, Any]:
     """Train by a config into a run directory, with history, checkpoints and all that a run writes on its way."""
     watching = Watching(work.prove)
     with tempfile.TemporaryDirectory() as folder:
-        with stopping_when_trained(watching):
+        with stopping_when_trained(watching, work.epochs):
             torchwork.train(config(work, **options), out=Path(folder) / "run", progress=watching)
         resolved = (Path(folder) / "run" / "config.yaml").read_text()
     result = watching.marks.result(updates=watching.updates, samples=watching.samples)
@@ -79,11 +79,11 @@ class _TrainedError(Exception):
 
 
 @contextmanager
-def stopping_when_trained(watching: Watching) -> Iterator[None]:
+def stopping_when_trained(watching: Watching, epochs: int) -> Iterator[None]:
     """Leave out what a run does after training."""
 
     def stop() -> None:
-        if len(watching.marks.at) > 2:
+        if len(watching.marks.at) > epochs:
             raise _TrainedError
 
     watching.stop = stop  # type: ignore[method-assign]

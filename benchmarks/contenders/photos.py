@@ -139,6 +139,6 @@ def _ours(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     if name == "ours-auto":
         job["train"]["precision"] = "auto"
     watching = Watching(prove=False)
-    with tempfile.TemporaryDirectory() as folder, stopping_when_trained(watching):
+    with tempfile.TemporaryDirectory() as folder, stopping_when_trained(watching, settings["epochs"]):
         torchwork.train(job, out=Path(folder) / "run", progress=watching)
     return watching.marks.result(updates=watching.updates, samples=watching.samples)

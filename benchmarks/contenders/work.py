@@ -119,8 +119,8 @@ class Marks:
             self.losses.append(float(value))
 
     def result(self, *, updates: int, samples: int) -> dict[str, Any]:
-        """Return what is told of the run: the median over its epochs but the first, which warms up."""
-        epochs = list(zip(self.at[1:], self.at[2:], strict=False))
+        """Return what is told of the run: the median over its epochs but the first, which warms up, if not the only."""
+        epochs = list(zip(self.at[1:], self.at[2:], strict=False)) or [tuple(self.at)]
         wall, cpu = ([b[place] - a[place] for a, b in epochs] for place in (0, 1))
         return {
             "seconds": statistics.median(wall),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchwork.cli import look_sounds, look_texts
-from torchwork.data import columns, decode, folders, idx
+from torchwork.data import columns, decode, folders, idx, kinds
 from torchwork.data.audio import SOUNDS
 from torchwork.data.audit.tables import MIXED
 from torchwork.data.folders import Sort
@@ -194,7 +194,7 @@ def _look_at_arrays(path: Path) -> Found:
 
 
 def _part_suffix(name: str) -> str | None:
-    return columns.part_of(name.rpartition("_")[2])
+    return kinds.part_of(name.rpartition("_")[2])
 
 
 def _file_column(table: Path, sort: Sort) -> tuple[str, Path, bool] | None:
@@ -288,7 +288,7 @@ def _labelled_texts(path: Path, frame: pd.DataFrame, text_column: str, header: b
 def _split_column(frame: pd.DataFrame) -> str | None:
     for name in frame.columns:
         texts = [str(cell) for cell in frame[name].unique()]
-        if name.lower() in _SPLITS and len(texts) <= 6 and all(columns.part_of(text) for text in texts):
+        if name.lower() in _SPLITS and len(texts) <= 6 and all(kinds.part_of(text) for text in texts):
             return str(name)
     return None
 
@@ -309,7 +309,7 @@ def _note_kind(frame: pd.DataFrame, target: str, found: Found) -> None:
     distinct = column.nunique()
     if not columns.is_number(frame[target].dtype) or columns.kind_of(column) == "number":
         return
-    if distinct > columns.MANY and distinct > len(column) / 20:
+    if distinct > kinds.MANY and distinct > len(column) / 20:
         found.source["kind"] = "number"
         found.remarks.append(f"{target} has {distinct:,} different whole numbers: taken as numbers, not as classes")
 
@@ -325,7 +325,7 @@ def _leave_out(frame: pd.DataFrame, inputs: list[str], found: Found) -> None:
         elif is_text and _is_mixed(frame[name]):
             out[name] = f"holds numbers, but {columns.said_texts(frame[name])}"
             found.mixed.append(name)
-        elif is_text and frame[name].nunique() > max(columns.MANY, len(frame) / 10):
+        elif is_text and frame[name].nunique() > max(kinds.MANY, len(frame) / 10):
             out[name] = f"{frame[name].nunique():,} different texts"
         elif _counts_rows(frame[name]):
             out[name] = "counts the rows"
@@ -342,12 +342,12 @@ def _leave_out(frame: pd.DataFrame, inputs: list[str], found: Found) -> None:
 def _is_mixed(column: pd.Series) -> bool:
     """Tell whether a column of texts is one of numbers with mistakes in it, or of many numbers and many texts."""
     share = 1 - columns.no_numbers(column[column.notna()]).mean()
-    many = column.nunique() > max(columns.MANY, len(column) / 10)
+    many = column.nunique() > max(kinds.MANY, len(column) / 10)
     return columns.holds_stray_texts(column) or (many and bool(MIXED <= share < 1))
 
 
 def _counts_rows(column: pd.Series) -> bool:
-    if not columns.is_number(column.dtype) or len(column) < columns.MANY or column.isna().any():
+    if not columns.is_number(column.dtype) or len(column) < kinds.MANY or column.isna().any():
         return False
     start = column.iloc[0]
     return bool(start in (0, 1) and (column.to_numpy() == range(int(start), int(start) + len(column))).all())

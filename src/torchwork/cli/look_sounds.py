@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from torchwork.data.columns import MANY
+from torchwork.data.kinds import MANY
 from torchwork.data.sound.decode import header
 from torchwork.data.unreadable import UnreadableError
 

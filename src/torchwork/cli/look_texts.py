@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchwork.data import columns
+from torchwork.data import columns, kinds
 from torchwork.data.cells import read_cells
 from torchwork.data.text import typed
 from torchwork.types import InputError
@@ -35,7 +35,7 @@ def text_column(path: Path) -> tuple[pd.DataFrame, str, bool] | None:
         return None
     chosen = max(texts, key=texts.__getitem__)
     numbers = [name for name in frame.columns if columns.is_number(frame[name].dtype)]
-    varied = [name for name in numbers if frame[name].nunique() > columns.MANY and not _counts(frame[name])]
+    varied = [name for name in numbers if frame[name].nunique() > kinds.MANY and not _counts(frame[name])]
     return None if len(varied) > 1 else (frame, str(chosen), header)
 
 

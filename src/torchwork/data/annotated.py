@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from torchwork.data import columns
+from torchwork.data import columns, kinds
 from torchwork.data.folders import Labelled, Sort, no_folder
 from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError
@@ -16,7 +16,7 @@ from torchwork.types import Finding, InputError
 class Annotated(Labelled):
     """Files with what a CSV file says of each; the targets are classes or numbers, and have that column's name."""
 
-    kind: columns.Kind
+    kind: kinds.Kind
     target_names: tuple[str, ...]
 
 
@@ -26,7 +26,7 @@ def read_annotations(
     file_column: str | None,
     target_column: str | None,
     split_column: str | None,
-    kind: columns.Kind | None,
+    kind: kinds.Kind | None,
     header: bool,
     sort: Sort,
 ) -> Annotated:

@@ -11,7 +11,7 @@ import torch
 
 from torchwork import catalog
 from torchwork.data import idx
-from torchwork.data.columns import MANY, Kind, part_of
+from torchwork.data.kinds import MANY, Kind, part_of
 from torchwork.data.memory import InMemory
 from torchwork.data.wording import counted
 from torchwork.types import Finding, InputError, Schema

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from torchwork.data import columns
-from torchwork.data.annotated import read_annotations
+from torchwork.data import kinds
 from torchwork.data.folders import Sort, labelled
 from torchwork.data.sound.decode import is_sound
 from torchwork.data.sound.files import SoundFiles
@@ -55,7 +54,7 @@ class AudioFolder(SoundFiles):
         file_column: str | None = None,
         target_column: str | None = None,
         split_column: str | None = None,
-        kind: columns.Kind | None = None,
+        kind: kinds.Kind | None = None,
         header: bool = True,
         sample_rate: int | None = None,
         ignore: list[str] | None = None,
@@ -70,6 +69,8 @@ class AudioFolder(SoundFiles):
             schema = Schema("audio", "class", sample_rate=sample_rate)
         else:
             assert not isinstance(root, dict)
+            from torchwork.data.annotated import read_annotations  # pandas, which folders go without
+
             found = read_annotations(annotations, root, **of_csv, kind=kind, header=header, sort=SOUNDS)
             schema = Schema("audio", found.kind, target_names=found.target_names, sample_rate=sample_rate)
         super().__init__(found.paths, found.names, found.targets, schema, found.given, found.annotations, found.faults)

@@ -5,43 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from torchwork import catalog
+from torchwork.data.kinds import MANY, Kind, part_of
 from torchwork.data.wording import counted, named
 from torchwork.types import Finding, InputError
-
-Kind = Literal["class", "number"]
-
-# A column of whole floats (1.0, 2.0) with more values than this holds numbers, with fewer, classes.
-MANY = 20
 
 # A column of texts of which at least this share are numbers is one of numbers with mistakes in it.
 _MOST = 0.9
 # What stands for a missing number: pandas takes these as one only where all other cells are numbers.
 _MISSING = ("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A")
-
-_PART_OF = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-
-
-def part_of(name: str) -> str | None:
-    """Return the split that a folder or cell names, or None.
-
-    >>> part_of("Validation"), part_of("cats")
-    ('val', None)
-    """
-    return _PART_OF.get(name.strip().lower())
 
 
 def read_csv(path: Path, where: str, header: bool = True) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from torchwork.data import columns
+from torchwork.data.kinds import part_of
 from torchwork.data.wording import counted, named
 from torchwork.types import Fault, Finding, InputError
 
@@ -160,7 +160,7 @@ def _roots(root: str | Mapping[str, str], sort: Sort, flat: bool) -> tuple[dict[
         return {}, findings
     by_part: dict[str, list[Path]] = {}
     for path in (path for path, is_folder in visible(folder) if is_folder):
-        by_part.setdefault(columns.part_of(path.name) or "", []).append(path)
+        by_part.setdefault(part_of(path.name) or "", []).append(path)
     if "train" in by_part and "" not in by_part:
         twice = [named([path.name for path in paths]) for paths in by_part.values() if len(paths) > 1]
         if twice:
@@ -178,7 +178,7 @@ def _roots(root: str | Mapping[str, str], sort: Sort, flat: bool) -> tuple[dict[
 def _root_of_each(root: Mapping[str, str], sort: Sort) -> tuple[dict[str, tuple[Path, str]], list[Finding]]:
     roots, findings = {}, []
     for name, folder in root.items():
-        part = columns.part_of(name)
+        part = part_of(name)
         if part is None:
             findings.append(Finding("no-split", "error", f"root.{name}", "is no split", "use train, val and test"))
         else:

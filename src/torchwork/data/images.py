@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from torchwork.data import columns, decode
-from torchwork.data.annotated import read_annotations
+from torchwork.data import decode, kinds
 from torchwork.data.files import ImageFiles
 from torchwork.data.folders import Sort, labelled
 from torchwork.types import Schema
@@ -83,12 +82,14 @@ class ImageCSV(ImageFiles):
         file_column: str | None = None,
         target_column: str | None = None,
         split_column: str | None = None,
-        kind: columns.Kind | None = None,
+        kind: kinds.Kind | None = None,
         mode: decode.Mode = "RGB",
         reduced: bool = False,
         header: bool = True,
         background: decode.Background = "white",
     ) -> None:
+        from torchwork.data.annotated import read_annotations  # pandas, which folders go without
+
         found = read_annotations(annotations, root, file_column, target_column, split_column, kind, header, sort=IMAGES)
         super().__init__(
             found.paths,

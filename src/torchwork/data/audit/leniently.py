@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchwork.data import columns, decode, folders
+from torchwork.data import columns, decode, folders, kinds
 from torchwork.data.audio import SOUNDS
 from torchwork.data.component import below
 from torchwork.data.files import ImageFiles
@@ -87,10 +87,10 @@ def unlabelled(folder: Path) -> Source | None:
 def _roots(root: str | Mapping[str, str]) -> dict[str, Path]:
     """Return the folder of each split, as far as they are there; "" where there are no splits."""
     if isinstance(root, Mapping):
-        given = {columns.part_of(name) or name: Path(folder) for name, folder in root.items()}
+        given = {kinds.part_of(name) or name: Path(folder) for name, folder in root.items()}
     else:
         there = folders.visible(Path(root)) if Path(root).is_dir() else []
-        parts = [(columns.part_of(path.name), path) for path, is_folder in there if is_folder]
+        parts = [(kinds.part_of(path.name), path) for path, is_folder in there if is_folder]
         given = {part: path for part, path in parts if part} if any(part == "train" for part, _ in parts) else {}
         given = given or {"": Path(root)}
     return {part: folder for part, folder in given.items() if folder.is_dir()}
