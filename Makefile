@@ -25,8 +25,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(INSTALLED)
 	$(BIN)/torchwork train examples/digits.yaml
 
+# A worker more than cores: half of the time of the tests is waited for processes that they kill, watch or time out.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -m ""
