@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from torchwork.training import precision
 from torchwork.training.device import keeping_generators
@@ -21,22 +22,30 @@ from torchwork.training.forward import function_of, set_forward
 from torchwork.types import Finding, InputError, RunError
 
 WORTH_TRYING = 120.0  # seconds of forward and backward passes to come, below which no compilation has paid
+SHAPES = 64  # of batches, of which each is compiled by itself; what is beyond them is computed uncompiled
 BACKEND = "inductor"
 
 
 def compile_forward(model: nn.Module) -> None:
     """Have a model's forward pass, and with it the backward pass, compiled when it is first called.
 
-    Parameters, buffers and their names are as before; hooks on modules within the model are not called.
+    Parameters, buffers and their names are as before; hooks on modules within the model are not called. On CUDA the
+    kernels of both passes become CUDA graphs where the shapes allow it (``mode="reduce-overhead"``); what such a graph
+    gives is overwritten by the next step, so that it is copied.
 
     Raises:
         RunError: when it is called: the model, or this machine, is not up to it.
     """
-    faster = torch.compile(function_of(model), dynamic=False, backend=BACKEND)
+    on_cuda = any(parameter.device.type == "cuda" for parameter in model.parameters())
+    # apart from other models of the process, whose number would decide whether this one is compiled
+    how: dict[str, Any] = {"dynamic": False, "isolate_recompiles": True, "recompile_limit": SHAPES}
+    how |= {"mode": "reduce-overhead"} if on_cuda else {"backend": BACKEND}
+    faster = torch.compile(function_of(model), **how)
 
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         try:
-            return faster(self, *args, **kwargs)
+            found = faster(self, *args, **kwargs)
+            return tree_map_only(Tensor, Tensor.clone, found) if on_cuda else found
         except torch._dynamo.exc.TorchDynamoException as error:
             said = str(error).strip().splitlines()[0]
             raise RunError(f"torch.compile fails on this model: {said}. Take train.compile: off") from error
