@@ -126,27 +126,14 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     assert data is not None
     assert task is not None
     assert state is not None
-    config, ruled = choices.with_memory_format(config, state.model, home)
+    config, chosen = choices.with_memory_format(config, state.model, home)
     built_in = config.train.memory_format
-    config, chosen = choices.with_precision(config, data, task, state, device)
-    if (
-        config.train.memory_format == "channels_last" != built_in
-    ):  # an optimizer keeps sums in the format of its weights
+    config, more = choices.with_precision(config, data, task, state, device)
+    if config.train.memory_format == "channels_last" != built_in:  # optimizers keep sums in the format of their weights
         state, said = build_state(config, data, task, home, pretrained=pretrained)
     config, compiled = choices.with_compile(config, data, task, state, device)
-    said += _averaged(config, data, state)
-    said = [
-        *ruled,
-        *chosen,
-        *compiled,
-        *data.cleaned.findings,
-        *data.shared.findings,
-        *data.pipeline.findings,
-        *data.findings,
-        *said,
-    ]
-    said += augment.unfit(data.augments, data.source.schema.inputs)
-    told = [*getattr(data.source, "findings", ()), *said]
+    told = [*data.told(), *chosen, *more, *compiled, *said, *_averaged(config, data, state)]
+    told += augment.unfit(data.augments, data.source.schema.inputs)
     parts = Parts(config, device, data, task, state, train_options(config, data), told)
     try_batch(parts)
     _check_monitor(parts)

@@ -56,6 +56,11 @@ class Data:
         for loader in self.loaders.values():
             loader.close()
 
+    def told(self) -> list[Finding]:
+        """Return everything that there is to say about the data."""
+        found = [*getattr(self.source, "findings", ()), *self.cleaned.findings, *self.shared.findings]
+        return [*found, *self.pipeline.findings, *self.findings]
+
     def train_targets(self) -> np.ndarray:
         """Return the targets of the training split, [N, ...], before any teacher or mixing changed them."""
         used = np.sort(np.concatenate(list(self.splits.values())))

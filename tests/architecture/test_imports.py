@@ -31,6 +31,7 @@ FLOORS = {
         "assembly",
         "beginning",
         "building",
+        "choices",
         "changes",
         "distribution",
         "explaining",

@@ -9,7 +9,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -267,6 +267,13 @@ class Workers:
         self.close()
         orphans.remove_shared_memory([process.pid for process in processes])
 
+    def _wait_for_a_death(self) -> None:
+        """Wait for a process that has let go of what it shared, which the system does before it says how it ended."""
+        by_sentinel = {process.sentinel: process for process in self._processes()}
+        with suppress(RuntimeError):  # by which torch tells of the same death, at any line
+            for sentinel in wait(list(by_sentinel), timeout=5):
+                by_sentinel[sentinel].join(5)
+
     @contextmanager
     def _closed_on_error(self) -> Iterator[None]:
         try:
@@ -275,9 +282,7 @@ class Workers:
             if str(error).startswith("Caught "):
                 self.kill()
                 raise
-            wait(
-                [process.sentinel for process in self._processes()], timeout=5
-            )  # its sockets close before it has ended
+            self._wait_for_a_death()
             found = _death(error)
             self.kill()
             raise found from error

@@ -117,14 +117,29 @@ class Pulse(threading.Thread):
         self._over.set()
         self.join(1.0 if self.lost else SILENCE)
 
+    def stay(self) -> None:
+        """Wait until the others have heard why it is over: what connects them may end with this process."""
+        _cut_connections()
+        end = time.monotonic() + LAST_WORDS
+        while time.monotonic() < end:
+            waiting = [rank for rank in range(self._group.world) if self.ending(rank) is None]
+            if len(waiting) <= len(self.silent(SUSPICION)):
+                return
+            time.sleep(0.05)
+
     def _give_up(self) -> None:
         """Break the wait of the main thread for a process that will not come."""
-        for device in ("cpu", "cuda"):
-            with contextlib.suppress(RuntimeError):  # nothing of the run is there
-                c10d.distributed_c10d._get_default_group()._get_backend(torch.device(device)).abort()
+        _cut_connections()
         if not self._over.wait(10):
             print(f"error: {self.lost}", file=sys.stderr, flush=True)
             os._exit(1)
+
+
+def _cut_connections() -> None:
+    """End what this process, or another one, waits for the other at."""
+    for device in ("cpu", "cuda"):
+        with contextlib.suppress(RuntimeError):  # nothing of the run is there
+            c10d.distributed_c10d._get_default_group()._get_backend(torch.device(device)).abort()
 
 
 @contextmanager
@@ -161,6 +176,8 @@ def _explained(error: BaseException, pulse: Pulse, group: Group) -> BaseExceptio
         pulse.end(_of(found))
         if group.rank:
             found.told = _first_tells(found, pulse)  # type: ignore[attr-defined]
+        elif found is not error:
+            pulse.stay()
     except RuntimeError:  # what connected the processes is gone as well
         return found
     return found
