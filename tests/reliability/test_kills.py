@@ -34,7 +34,7 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(part, straigh
     expected, seconds = straight
     chance = random.Random(os.urandom(8))
     kills = trials = 0
-    while kills < scale(12, 20):
+    while kills < scale(6, 20):
         out = tmp_path / f"run-{trials}"
         for _ in range(chance.choice((1, 1, 2, 4))):
             process = runs.start(runs.CONFIG, out)
@@ -70,7 +70,7 @@ def test_a_run_killed_inside_of_its_saves_ends_as_if_it_had_not_been(part, strai
     expected, _ = straight
     chance = random.Random(os.urandom(8))
     kills = 0
-    while kills < scale(8, 10):
+    while kills < scale(4, 10):
         out = tmp_path / f"run-{kills}"
         for _ in range(2):
             process = runs.start(runs.CONFIG, out, functools.partial(killing, chance.randint(20, 160)))
