@@ -70,7 +70,7 @@ def _lightning(settings: dict[str, Any]) -> tuple[float, float, int]:
         inputs = torch.from_numpy(x.copy())[:, None].float().div_(255).sub_(MEAN).div_(STD)
         loaders.append(DataLoader(TensorDataset(inputs, torch.from_numpy(y)), 128, shuffle=part == "train"))
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = lightning.Trainer(max_epochs=2, accelerator="cpu", **off)
+    trainer = lightning.Trainer(max_epochs=3, accelerator="cpu", **off)
     model = Classifier()
     trainer.fit(model, loaders[0])
     accuracy = trainer.test(model, loaders[1], verbose=False)[0]["accuracy"]
