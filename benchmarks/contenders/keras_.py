@@ -59,13 +59,13 @@ def _run(work: Work, backend: str, **options: Any) -> dict[str, Any]:
             rows = orders[min(self.epoch, len(orders) - 1)][index * work.batch : (index + 1) * work.batch]
             return x[rows], y[rows]
 
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-
     class Watching(keras.callbacks.Callback):
         """Notes the end of each epoch; from Keras's running means the losses of steps, where they are compared."""
 
         before = 0.0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            ordered.epoch = epoch  # Keras calls the data set's own on_epoch_end before the first epoch, too
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if work.prove:
@@ -76,7 +76,7 @@ def _run(work: Work, backend: str, **options: Any) -> dict[str, Any]:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             marks.epoch(logs["val_loss"], logs["val_accuracy"])
 
-    orders = work.orders()
+    orders, ordered = work.orders(), InOrder()
     model = _network(work)
     optimizer = keras.optimizers.Adam(work.lr, epsilon=1e-8)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -86,7 +86,7 @@ def _run(work: Work, backend: str, **options: Any) -> dict[str, Any]:
     if options.get("shuffle"):  # arrays in memory are Keras's fastest; the order is its own
         model.fit(x, y, batch_size=work.batch, **common)
     else:
-        model.fit(InOrder(), shuffle=False, **common)
+        model.fit(ordered, shuffle=False, **common)
     return marks.result(updates=int(optimizer.iterations), samples=len(x) * work.epochs)
 
 
