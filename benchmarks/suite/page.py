@@ -9,10 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.suite.jobs import ABSENT, JOBS, Claim
+from benchmarks.suite.jobs import ABSENT, JOBS, MANY, Claim
 from benchmarks.suite.verdict import Verdict, disagreements, noise, verdicts
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+STARTERS = ("start", *MANY)  # jobs whose processes start others, of whose memory they know nothing
 SCALES = {"µs": 1e6, "ms": 1e3, "s": 1.0, "": 1.0}
 
 
@@ -96,7 +97,8 @@ def _contenders(name: str, blocks: Sequence[Mapping[str, Any]]) -> list[str]:
         good = [found for found in told if "failed" not in found]
         if good:
             figures = [_median_of(good, key) for key in ("seconds", "cpu", "memory")]
-            cells = [_seconds(figures[0]), _seconds(figures[1]), f"{(figures[2] or 0) / 1e6:.0f} MB", str(len(good))]
+            memory = "" if name in STARTERS else f"{(figures[2] or 0) / 1e6:.0f} MB"
+            cells = [_seconds(figures[0]), _seconds(figures[1]), memory, str(len(good))]
         else:
             why = told[0]["failed"].splitlines()[-1][:120].replace("|", "/") if told else "not measured"
             cells = [why, "", "", "0"]
@@ -134,7 +136,7 @@ def draw(judged: Sequence[Verdict], to: Path) -> None:
     ratios = [verdict for verdict in judged if verdict.claim.kind == "ratio" and verdict.estimate is not None]
     shown = [verdict for verdict in ratios if isfinite(verdict.estimate.high)]  # type: ignore[union-attr]
     plt.rcParams["svg.hashsalt"] = "benchmarks"
-    figure, axes = plt.subplots(figsize=(9, 1.2 + 0.32 * max(1, len(shown))), layout="constrained")
+    figure, axes = plt.subplots(figsize=(11, 1.2 + 0.32 * max(1, len(shown))), layout="constrained")
     for place, verdict in enumerate(reversed(shown)):
         assert verdict.estimate is not None
         found = verdict.estimate
@@ -145,7 +147,7 @@ def draw(judged: Sequence[Verdict], to: Path) -> None:
     axes.axvline(1, color="0.6", linewidth=1)
     axes.set_yticks(range(len(shown)), [_label(verdict) for verdict in reversed(shown)], fontsize=8)
     if shown:
-        axes.set_xscale("log")
+        axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, place: f"{value:g}")
     axes.set_xlabel("times ours (dot: median, line: 95% interval, bar: required)")
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -155,4 +157,4 @@ def draw(judged: Sequence[Verdict], to: Path) -> None:
 
 def _label(verdict: Verdict) -> str:
     claim = verdict.claim
-    return f"{claim.work.split(':')[0][:60]} — {verdict.best}"
+    return f"{claim.work} — {verdict.best}"
