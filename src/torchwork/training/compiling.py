@@ -7,7 +7,6 @@ that the numbers do not depend on which shapes came before, and a run that goes 
 from __future__ import annotations
 
 import copy
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +17,7 @@ from torch.utils._pytree import tree_map_only
 
 from torchwork.training import precision
 from torchwork.training.device import keeping_generators
-from torchwork.training.forward import function_of, set_forward
+from torchwork.training.forward import COMPILED, function_of, put_back, replace
 from torchwork.types import Finding, InputError, RunError
 
 WORTH_TRYING = 120.0  # seconds of forward and backward passes to come, below which no compilation has paid
@@ -50,20 +49,16 @@ def compile_forward(model: nn.Module) -> None:
             said = str(error).strip().splitlines()[0]
             raise RunError(f"torch.compile fails on this model: {said}. Take train.compile: off") from error
 
-    forward.torchwork_eager = model.__dict__.get("forward")  # type: ignore[attr-defined]
-    model.forward = types.MethodType(forward, model)  # a method, so that a copy of the model calls its own
+    replace(model, forward, COMPILED)
 
 
 @contextmanager
 def compiled(model: nn.Module, wanted: str) -> Iterator[None]:
     """Compute as `compile_forward` has it where ``wanted`` is on, while inside."""
-    before = model.__dict__.get("forward")
-    if wanted == "on":
-        compile_forward(model)
-    try:
+    with put_back(model):
+        if wanted == "on":
+            compile_forward(model)
         yield
-    finally:
-        set_forward(model, before)
 
 
 def check_compiler(device: torch.device) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from torch import nn
+
+COMPILED = "torchwork_eager"
 
 
 def function_of(model: nn.Module) -> Callable[..., Any]:
@@ -22,15 +25,38 @@ def set_forward(model: nn.Module, forward: Any) -> None:
         model.forward = forward
 
 
+def replace(model: nn.Module, forward: Any, mark: str) -> None:
+    """Give a model another forward pass, a function of the model and its inputs, that `without` knows by its mark.
+
+    It becomes a method, so that a copy of the model calls its own.
+    """
+    setattr(forward, mark, model.__dict__.get("forward"))
+    set_forward(model, types.MethodType(forward, model))
+
+
 @contextmanager
-def computing_eagerly(model: nn.Module) -> Iterator[None]:
-    """Compute without what ``compiling.compile_forward`` did, while inside, so that hooks are called."""
+def without(model: nn.Module, mark: str) -> Iterator[bool]:
+    """Compute without what was replaced last, while inside, if it has this mark; tell whether it has."""
     now = model.__dict__.get("forward")
-    is_compiled = hasattr(now, "torchwork_eager")
-    if is_compiled:
-        set_forward(model, now.torchwork_eager)  # type: ignore[union-attr]
+    marked = hasattr(now, mark)
+    if marked:
+        set_forward(model, getattr(now, mark))
+    try:
+        yield marked
+    finally:
+        set_forward(model, now)
+
+
+@contextmanager
+def put_back(model: nn.Module) -> Iterator[None]:
+    """Leave a model with the forward pass that it came with."""
+    before = model.__dict__.get("forward")
     try:
         yield
     finally:
-        if is_compiled:
-            set_forward(model, now)
+        set_forward(model, before)
+
+
+def computing_eagerly(model: nn.Module) -> AbstractContextManager[bool]:
+    """Compute without what ``compiling.compile_forward`` did, while inside, so that hooks are called."""
+    return without(model, COMPILED)

@@ -16,9 +16,8 @@ import copy
 import functools
 import statistics
 import time
-import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -27,7 +26,7 @@ from torch.amp.autocast_mode import is_autocast_available
 from torch.amp.grad_scaler import GradScaler
 
 from torchwork.training.device import keeping_generators
-from torchwork.training.forward import function_of, set_forward
+from torchwork.training.forward import function_of, put_back, replace, without
 from torchwork.training.nonfinite import NotFinite
 from torchwork.types import Finding, InputError
 
@@ -37,6 +36,7 @@ SMALLEST_SCALE = 2.0**-13  # the scale begins at 2**16: nothing but NaN or infin
 PAYS = 1.1  # times as fast: for less nobody gives up sixteen of twenty-four bits
 PROBE_SECONDS = 0.25
 PROBE_PAIRS = 3
+_LOWERED = "torchwork_before"
 
 
 def dtype(precision: str) -> torch.dtype:
@@ -85,7 +85,7 @@ def compute_in(model: nn.Module, precision: str) -> None:
     lower = LOWER.get(precision)
     if lower is None:
         return
-    before, inner = model.__dict__.get("forward"), function_of(model)
+    inner = function_of(model)
 
     @functools.wraps(inner)
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -94,32 +94,20 @@ def compute_in(model: nn.Module, precision: str) -> None:
             found = inner(self, *args, **kwargs)
         return in_float32(found)
 
-    forward.torchwork_before = before  # type: ignore[attr-defined]
-    model.forward = types.MethodType(forward, model)  # a method, so that a copy of the model calls its own
+    replace(model, forward, _LOWERED)
 
 
 @contextmanager
 def computing_in(model: nn.Module, precision: str) -> Iterator[None]:
     """Compute as `compute_in` while inside."""
-    before = model.__dict__.get("forward")
-    compute_in(model, precision)
-    try:
+    with put_back(model):
+        compute_in(model, precision)
         yield
-    finally:
-        set_forward(model, before)
 
 
-@contextmanager
-def computing_as_built(model: nn.Module) -> Iterator[bool]:
+def computing_as_built(model: nn.Module) -> AbstractContextManager[bool]:
     """Compute without what `compute_in` did, while inside; tell whether it did anything."""
-    now = model.__dict__.get("forward")
-    lowered = hasattr(now, "torchwork_before")
-    if lowered:
-        set_forward(model, now.torchwork_before)  # type: ignore[union-attr]
-    try:
-        yield lowered
-    finally:
-        set_forward(model, now)
+    return without(model, _LOWERED)
 
 
 def in_float32(found: Any) -> Any:
