@@ -49,6 +49,7 @@ def test_trains_nearly_the_same_and_goes_on_to_the_same(tmp_path, quick_backend,
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # of torch itself
 @pytest.mark.parametrize("low", ["fp32", "bf16"])
 def test_generated_code_trains_nearly_the_same_and_goes_on_to_the_same(tmp_path, low):
     assert_trains_nearly_the_same_and_goes_on_to_the_same(tmp_path, low)
