@@ -16,19 +16,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
+from torchwork.sockets import LostError, Sockets, possible
+
 if TYPE_CHECKING:
     from torch.distributed import Store
 
 T = TypeVar("T")
 
 
-class LostError(RuntimeError):
-    """Another process ended while it was waited for."""
-
-
 @dataclass
 class Group:
-    """The processes that train together, as one of them sees them."""
+    """The processes that train together, as one of them sees them.
+
+    ``sockets`` connect them where all are on one host.
+    """
 
     rank: int
     world: int
@@ -36,6 +39,17 @@ class Group:
     local_world: int
     store: Store
     turns: int = 0
+    sockets: Sockets | None = None
+
+    def connect(self, timeout: timedelta) -> None:
+        """Connect the processes of one host; all must call it."""
+        if self.local_world == self.world and possible():
+            self.sockets = Sockets(self.rank, self.world, self.store, timeout.total_seconds())
+
+    def close(self) -> None:
+        """Be connected no more."""
+        if self.sockets is not None:
+            self.sockets.close()
 
 
 _group: Group | None = None
@@ -106,9 +120,11 @@ def joined(timeout: timedelta = timedelta(minutes=30)) -> Iterator[Group | None]
     c10d.init_process_group(backend, timeout=timeout)
     own = _group = Group(rank(), world(), local_rank(), local_world(), c10d.distributed_c10d._get_default_store())
     try:
+        own.connect(timeout)
         yield own
     finally:
         _group = None
+        own.close()
         c10d.destroy_process_group()
 
 
@@ -167,6 +183,8 @@ def sums(values: Sequence[float]) -> list[float]:
     >>> sums([1.5, 2.0])
     [1.5, 2.0]
     """
+    if _group is not None and _group.sockets is not None:
+        return _group.sockets.sums(np.array(values, np.float64)).tolist()
     return summing(values)()
 
 
@@ -199,6 +217,8 @@ def everyone(value: T) -> list[T]:
     """
     if _group is None:
         return [value]
+    if _group.sockets is not None:
+        return _group.sockets.everyone(value)
     import torch.distributed as c10d
 
     found: list[Any] = [None] * _group.world

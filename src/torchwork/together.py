@@ -241,6 +241,7 @@ def spread(parts: Parts) -> None:
         parts.task,
         batch,
         parts.device,
+        strategy=options.strategy,
         find_unused_parameters=options.find_unused_parameters,
     )
 

@@ -21,6 +21,7 @@ FLOORS = {
         "revision",
         "rundir",
         "shards",
+        "sockets",
     },
     1: {"data", "models", "losses", "metrics", "optim"},
     2: {"tasks"},

@@ -178,7 +178,7 @@ class Case:
     find_unused: bool | None = None
     double: bool = True
     mining: Any = "none"
-    strategy: str = "ddp"
+    strategy: str = "auto"
     recomputes: bool = False
     precision: str = "fp32"
     ema: float | None = None
@@ -229,7 +229,8 @@ def _state(case: Case, net: nn.Module, the_task: Any, loader: Loader) -> State:
         sharding.sharded(state, the_task, next(loader.batches(0)), cpu, how)
     elif several:
         batch = next(loader.batches(0))
-        state.ranks = parallel.replicated(net, the_task, batch, cpu, find_unused_parameters=case.find_unused)
+        how = {"strategy": case.strategy, "find_unused_parameters": case.find_unused}
+        state.ranks = parallel.replicated(net, the_task, batch, cpu, **how)
     if case.ema is not None:
         state.averaged = AveragedWeights(net, case.ema)
     if case.scale is not None:

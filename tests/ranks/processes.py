@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import multiprocessing
 import os
 import tempfile
@@ -80,6 +81,7 @@ def _serve(pipe: Any, rank: int, world: int, store: str) -> None:
     c10d = torch.distributed
     c10d.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
     own = dist.Group(rank, world, rank, world, c10d.distributed_c10d._get_default_store())
+    own.connect(datetime.timedelta(minutes=1))
     with dist.joining(own):
         while True:
             try:

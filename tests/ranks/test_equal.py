@@ -94,8 +94,9 @@ def alone(name):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("world", [2, 3])
-def test_several_processes_train_what_one_does(together, world, name):
-    assert_equal(together(world)(train, CASES[name]), alone(name))
+@pytest.mark.parametrize("strategy", ["auto", "ddp"])
+def test_several_processes_train_what_one_does(together, strategy, world, name):
+    assert_equal(together(world)(train, {**CASES[name], "strategy": strategy}), alone(name))
 
 
 # at a rate that lets rounding grow no faster than the loss falls

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from torchwork.training import exchange
 from torchwork.training.buffers import keeping_buffers
 from torchwork.training.device import keeping_generators
 from torchwork.training.ranks import Ranks, standing_in
@@ -16,7 +17,13 @@ from torchwork.types import Batch, Task
 
 
 def replicated(
-    model: nn.Module, task: Task, batch: Batch, device: torch.device, *, find_unused_parameters: bool | None = None
+    model: nn.Module,
+    task: Task,
+    batch: Batch,
+    device: torch.device,
+    *,
+    strategy: str = "ddp",
+    find_unused_parameters: bool | None = None,
 ) -> Ranks:
     """Return what a step needs where each process has a whole copy of the model.
 
@@ -25,9 +32,14 @@ def replicated(
         task: What is trained for.
         batch: One to try the model on; nothing of the trial stays.
         device: Where the model is.
+        strategy: ``ddp`` is DistributedDataParallel; ``auto`` is an `Exchange` where the model suits it.
         find_unused_parameters: Whether a step may leave parameters out, others than the step before; None: whether it
             does on ``batch``. As DistributedDataParallel's, it costs a walk through the graph at every step.
     """
+    if strategy == "auto" and exchange.suits(model, device):
+        ranks = Ranks(model, exchange=exchange.Exchange(model))
+        ranks.share_weights(model)
+        return ranks
     if find_unused_parameters is None:
         find_unused_parameters = bool(without_gradient(model, task, batch, device))
     net = DistributedDataParallel(

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 import torch.distributed as c10d
 
+from torchwork import dist
 from torchwork.dist import Group, LostError
 from torchwork.training.interrupt import Interrupted
 from torchwork.types import InputError, RunError
@@ -140,6 +141,9 @@ def _cut_connections() -> None:
     for device in ("cpu", "cuda"):
         with contextlib.suppress(RuntimeError):  # nothing of the run is there
             c10d.distributed_c10d._get_default_group()._get_backend(torch.device(device)).abort()
+    group = dist.group()
+    if group is not None and group.sockets is not None:
+        group.sockets.cut()
 
 
 @contextmanager

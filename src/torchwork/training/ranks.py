@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from torchwork.optim.direct import Stepper
 from torchwork.training.gradient import seed_random_layers
 from torchwork.training.interrupt import ASKING, StopRequest
 from torchwork.types import Batch, Task
+
+if TYPE_CHECKING:
+    from torchwork.training.exchange import Exchange
 
 
 class Agreement:
@@ -69,18 +72,25 @@ class Ranks:
         apart: A context in which a backward pass keeps its gradients to itself, for all batches of a window but the
             last.
         sharded: Whether each process holds a part of the model only, and the gradients are added up.
+        exchange: What adds up the gradients after the backward pass, where that does not do it.
     """
 
     def __init__(
-        self, net: nn.Module, apart: Callable[[], AbstractContextManager[Any]], *, sharded: bool = False
+        self,
+        net: nn.Module,
+        apart: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        *,
+        sharded: bool = False,
+        exchange: Exchange | None = None,
     ) -> None:
         self.net = net
         self.agreement = Agreement(StopRequest())
         self.sharded = sharded
-        self._apart = apart
-        self._times = 1 if sharded else dist.world()
+        self._apart, self._exchange = apart, exchange
+        self._times = dist.world() if not sharded and exchange is None else 1
         self._following: list[float] | None = None  # this process's part of the next window's totals, to be told
         self._told: list[float] | None = None  # what all processes told of it
+        self._tells_totals = False
 
     def announcing(self, task: Task, windows: Iterable[list[Batch]]) -> Iterator[list[Batch]]:
         """Yield windows, each when the next one is there: its totals are told with the loss of the one before."""
@@ -110,35 +120,33 @@ class Ranks:
         Each batch gives its sum over the ``total`` weight; times the world, where the gradients are averaged over it. A
         batch without ids, of which other processes have the samples, takes part with weight 0.
         """
-        shares = []
+        shares, last = [], len(window) - 1
         for place, batch in enumerate(window):
             counts = len(batch.ids) > 0
-            with nullcontext() if place == len(window) - 1 else self._apart(), standing_in(not counts):
+            with nullcontext() if place == last else self._apart(), standing_in(not counts):
                 share = task.loss(self.net, batch, total)
                 if not counts:
                     share = share * 0
                 shares.append(share.detach())
-                if place == len(window) - 1:  # the backward pass takes longer than this is on its way
-                    heard = self._telling(shares)
+                if place == last and self._exchange is None:  # on its way while the backward pass goes on
+                    heard = dist.summing(self._telling(shares))
                 whole = share * self._times
                 (whole if scaler is None else scaler.scale(whole)).backward()
-        return heard()
+        return self._hear(heard() if self._exchange is None else self._exchange(self._telling(shares)))
 
-    def _telling(self, shares: list[Tensor]) -> Callable[[], Tensor]:
-        """Tell all processes this one's share of the loss, its wishes and its part of the next window's totals."""
+    def _telling(self, shares: list[Tensor]) -> list[float]:
+        """Return what this process tells: its share of the loss, its part of the next window's totals, its wishes."""
         following, self._following = self._following, None
-        own = float(torch.stack(shares).double().sum())
-        heard = dist.summing([own, *self.agreement.wish(), *(following or [])])
+        self._tells_totals = following is not None
+        return [float(torch.stack(shares).double().sum()), *(following or ()), *self.agreement.wish()]
 
-        def loss() -> Tensor:
-            loss, *rest = heard()
-            if following is not None:
-                *rest, weight, count = rest
-                self._told = [weight, count]
-            self.agreement.hear(rest)
-            return torch.tensor(loss, dtype=torch.float64)
-
-        return loss
+    def _hear(self, sums: list[float]) -> Tensor:
+        """Take note of what all processes told, and return the loss."""
+        loss, *rest = sums
+        if self._tells_totals:
+            self._told, rest = rest[:2], rest[2:]
+        self.agreement.hear(rest)
+        return torch.tensor(loss, dtype=torch.float64)
 
     def all_agree(self, good: bool) -> bool:
         """Tell whether something is so on all processes, where each looks at its own part of the model."""

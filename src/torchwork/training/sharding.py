@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def sharded(state: State, task: Task, batch: Batch, device: torch.device, how: S
     with _understood():
         _shard(model, device, how)
     _take_over(state.optimizer, before, dict(model.named_parameters()))
-    ranks = Ranks(model, nullcontext, sharded=True)
+    ranks = Ranks(model, sharded=True)
     with _understood(of_shape=False), undone(model, device):
         tried(model, task, batch)
         model.eval()

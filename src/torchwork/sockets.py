@@ -1,0 +1,160 @@
+"""Connections between the processes of one host that train together: a message is there within microseconds.
+
+``torch.distributed`` carries tensors between hosts, and large ones, by threads of its own that have to be woken on both
+sides. Where a step takes milliseconds, waking them takes a good part of it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import select
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from torchwork import processes
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
+
+BUFFER = 2**20  # bytes on their way before who sends has to wait
+SPIN = 0.002  # seconds in which to ask again and again, which is sooner than to be woken
+_LONGEST = 60  # characters of a folder in which a socket can be bound, by a name of some 100
+
+
+class LostError(RuntimeError):
+    """Another process ended while it was waited for."""
+
+
+def possible() -> bool:
+    """Tell whether this system has such connections."""
+    return hasattr(socket, "AF_UNIX") and hasattr(select, "poll")
+
+
+class Sockets:
+    """A connection to every other process of this host; all processes must swap in the same order.
+
+    Args:
+        rank: This process's number.
+        world: How many there are.
+        store: Where they find each other.
+        timeout: Seconds for which another process is waited for.
+
+    Raises:
+        LostError: another process ended, or `cut` was called, while it was waited for.
+    """
+
+    def __init__(self, rank: int, world: int, store: Store, timeout: float) -> None:
+        self._rank, self._world, self._timeout = rank, world, timeout
+        self._spin = SPIN if world <= processes.cores() else 0.0  # else another one waits for this core
+        with tempfile.TemporaryDirectory(dir=_folder(), prefix="torchwork-") as folder:
+            place = str(Path(folder) / "socket")
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(place)
+                listening.listen(world)
+                listening.settimeout(timeout)
+                store.set(f"torchwork/socket/{rank}", place)
+                self._sockets = self._called(rank, store, timeout)
+                for _ in range(rank + 1, world):
+                    other, _ = listening.accept()
+                    other.settimeout(timeout)
+                    self._sockets[int.from_bytes(other.recv(4), "little")] = other
+        for one in self._sockets.values():
+            one.setblocking(False)
+            for way in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                one.setsockopt(socket.SOL_SOCKET, way, BUFFER)
+
+    @staticmethod
+    def _called(rank: int, store: Store, timeout: float) -> dict[int, socket.socket]:
+        """Connect with those that come before."""
+        found = {}
+        for other in range(rank):
+            found[other] = socket.socket(socket.AF_UNIX)
+            found[other].settimeout(timeout)
+            found[other].connect(store.get(f"torchwork/socket/{other}").decode())
+            found[other].sendall(rank.to_bytes(4, "little"))
+        return found
+
+    def swap(self, own: memoryview, theirs: Mapping[int, memoryview]) -> None:
+        """Send bytes to every other process, and receive those of each of them, of which the sizes are known."""
+        to_send = {rank: own for rank in self._sockets if len(own)}
+        to_come = {rank: part for rank, part in theirs.items() if len(part)}
+        since = time.perf_counter()
+        while to_send or to_come:
+            moved = self._move(to_send, socket.socket.send)
+            if self._move(to_come, socket.socket.recv_into) or moved:
+                since = time.perf_counter()
+            elif time.perf_counter() - since > self._spin:
+                self._wait(to_send, to_come)
+
+    def _move(self, parts: dict[int, memoryview], how: Callable[[socket.socket, memoryview], int]) -> bool:
+        """Send or receive as much as goes at once; tell whether it was anything."""
+        moved = False
+        for rank, part in list(parts.items()):
+            try:
+                size = how(self._sockets[rank], part)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise LostError(f"the connection to rank {rank} broke: {error}") from error
+            if not size:
+                raise LostError(f"rank {rank} ended while it was waited for")
+            moved = True
+            if size < len(part):
+                parts[rank] = part[size:]
+            else:
+                del parts[rank]
+        return moved
+
+    def _wait(self, to_send: Mapping[int, memoryview], to_come: Mapping[int, memoryview]) -> None:
+        """Sleep until there is something to be done."""
+        poll = select.poll()
+        for rank in to_send.keys() | to_come.keys():
+            ways = (select.POLLOUT if rank in to_send else 0) | (select.POLLIN if rank in to_come else 0)
+            poll.register(self._sockets[rank], ways)
+        if not poll.poll(1000 * self._timeout):
+            waited = ", ".join(map(str, sorted(to_send.keys() | to_come.keys())))
+            raise LostError(f"rank {waited} was waited for longer than {self._timeout:.0f} s")
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums over all processes, added up in the order of the ranks."""
+        return np.add.accumulate(self._gathered(values))[-1]
+
+    def everyone(self, value: Any) -> list[Any]:
+        """Return what each process gave, by rank."""
+        content = pickle.dumps(value)
+        sizes = self._gathered(np.array([len(content)])).ravel().tolist()
+        contents = [bytearray(size) for size in sizes]
+        self.swap(memoryview(content), {rank: memoryview(contents[rank]) for rank in self._sockets})
+        contents[self._rank][:] = content
+        return [pickle.loads(content) for content in contents]
+
+    def _gathered(self, row: np.ndarray) -> np.ndarray:
+        """Return the rows of all processes, [world, N]."""
+        rows = np.empty((self._world, len(row)), row.dtype)
+        rows[self._rank] = row
+        parts = [memoryview(part).cast("B") for part in rows]
+        self.swap(parts[self._rank], {rank: parts[rank] for rank in self._sockets})
+        return rows
+
+    def cut(self) -> None:
+        """End what this process, or another one, waits for the other at; from any thread."""
+        for one in self._sockets.values():
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it is closed, or the other end is
+                continue
+
+    def close(self) -> None:
+        """Be connected no more."""
+        for one in self._sockets.values():
+            one.close()
+
+
+def _folder() -> str | None:
+    return "/tmp" if len(tempfile.gettempdir()) > _LONGEST and Path("/tmp").is_dir() else None
