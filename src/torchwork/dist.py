@@ -2,7 +2,7 @@
 
 `torchrun` starts the processes and tells each its rank; `joined` connects them by ``torch.distributed``. On one
 process every function here returns what it was given, at once. All processes must call the collective ones
-(`sums`, `summing`, `everyone`, `to_first`, `from_first`, `wait_for_all`, `first_on_host`) in the same order.
+(`sums`, `summing`, `summed`, `everyone`, `to_first`, `from_first`, `wait_for_all`, `first_on_host`) in the same order.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from torchwork.sockets import LostError, Sockets, possible
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.distributed import Store
 
 T = TypeVar("T")
@@ -184,6 +183,8 @@ def sums(values: Sequence[float]) -> list[float]:
     [1.5, 2.0]
     """
     if _group is not None and _group.sockets is not None:
+        import numpy as np
+
         return _group.sockets.sums(np.array(values, np.float64)).tolist()
     return summing(values)()
 
@@ -207,6 +208,25 @@ def summing(values: Sequence[float]) -> Callable[[], list[float]]:
         return total.tolist()
 
     return ended
+
+
+def summed(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes, in its format.
+
+    >>> import torch
+    >>> summed(torch.ones(2))
+    tensor([1., 1.])
+    """
+    import torch
+    import torch.distributed as c10d
+
+    if _group is not None and _group.sockets is not None and tensor.device.type == "cpu":
+        own = tensor.contiguous()
+        return torch.from_numpy(_group.sockets.sums(own.numpy().ravel())).view(own.shape)
+    total = tensor.contiguous().clone()
+    if _group is not None:
+        c10d.all_reduce(total)
+    return total
 
 
 def everyone(value: T) -> list[T]:

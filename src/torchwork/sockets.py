@@ -15,11 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from torchwork import processes
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch.distributed import Store
 
 BUFFER = 2**20  # bytes on their way before who sends has to wait
@@ -119,14 +118,18 @@ class Sockets:
             poll.register(self._sockets[rank], ways)
         if not poll.poll(1000 * self._timeout):
             waited = ", ".join(map(str, sorted(to_send.keys() | to_come.keys())))
-            raise LostError(f"rank {waited} was waited for longer than {self._timeout:.0f} s")
+            raise LostError(f"rank {waited} was waited for longer than {self._timeout:g} s")
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Return the sums over all processes, added up in the order of the ranks."""
+        import numpy as np
+
         return np.add.accumulate(self._gathered(values))[-1]
 
     def everyone(self, value: Any) -> list[Any]:
         """Return what each process gave, by rank."""
+        import numpy as np
+
         content = pickle.dumps(value)
         sizes = self._gathered(np.array([len(content)])).ravel().tolist()
         contents = [bytearray(size) for size in sizes]
@@ -136,6 +139,8 @@ class Sockets:
 
     def _gathered(self, row: np.ndarray) -> np.ndarray:
         """Return the rows of all processes, [world, N]."""
+        import numpy as np
+
         rows = np.empty((self._world, len(row)), row.dtype)
         rows[self._rank] = row
         parts = [memoryview(part).cast("B") for part in rows]

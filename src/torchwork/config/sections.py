@@ -258,7 +258,8 @@ class DistributedConfig(_Section):
     strategy: Literal["auto", "ddp", "fsdp"] = Field(
         default="auto",
         description="ddp: each process holds the whole model; fsdp: each holds a part of weights, gradients and the "
-        "optimizer's state, for a model that fits no device as a whole; auto: ddp.",
+        "optimizer's state, for a model that fits no device as a whole; auto: ddp, or where all are on one host's "
+        "CPUs and the gradients small (64 MiB for two processes), a message from each to each.",
     )
     activation_checkpointing: bool = Field(
         default=False,

@@ -19,7 +19,7 @@ _NUMBERS = 16  # told besides, at most
 
 
 def suits(model: nn.Module, device: torch.device) -> bool:
-    """Tell whether a model's gradients can be sent so: by processes of one host, in its memory, dense, in one format."""
+    """Tell whether gradients can be sent so: by processes of one host, in its memory, dense, in one format."""
     group, trained = dist.group(), [p for p in model.parameters() if p.requires_grad]
     if group is None or group.sockets is None or device.type != "cpu":
         return False
@@ -51,7 +51,8 @@ class Exchange:
 
     def __init__(self, model: nn.Module) -> None:
         group = dist.group()
-        assert group is not None and group.sockets is not None
+        assert group is not None
+        assert group.sockets is not None
         self._sockets, self._rank = group.sockets, group.rank
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         size = sum(p.numel() * p.element_size() for p in self._parameters)
@@ -73,22 +74,21 @@ class Exchange:
 
     @torch.no_grad()
     def __call__(self, values: Sequence[float]) -> list[float]:
-        """Add up the gradients of all processes, in place, and return the sums of the values, float64.
+        """Put the sums over all processes in the gradients' place, and return those of the values, float64.
 
-        A parameter that had no gradient on any process has none afterwards either.
+        They are valid until the next call. A parameter that no process has a gradient of has none afterwards either.
         """
         gradients = [parameter.grad for parameter in self._parameters]
-        used = [float(gradient is not None) for gradient in gradients]
+        there = [(part, gradient) for part, gradient in zip(self._own, gradients, strict=True) if gradient is not None]
+        if there:
+            torch._foreach_copy_([part for part, _ in there], [gradient for _, gradient in there])
         for part, gradient in zip(self._own, gradients, strict=True):
             if gradient is None:
                 part.zero_()
-        there = [place for place, gradient in enumerate(gradients) if gradient is not None]
-        _copy([self._own[place] for place in there], [gradients[place] for place in there])
-        numbers = self._send([*values, *used])
-        for place, users in enumerate(numbers[len(values) :]):
-            if users and gradients[place] is None:
-                self._parameters[place].grad = self._summed[place].clone()
-        _copy([gradients[place] for place in there], [self._summed[place] for place in there])
+        numbers = self._send([*values, *(float(gradient is not None) for gradient in gradients)])
+        for parameter, total, users in zip(self._parameters, self._summed, numbers[len(values) :], strict=True):
+            if users:
+                parameter.grad = total
         return numbers[: len(values)]
 
     def _send(self, numbers: list[float]) -> list[float]:
@@ -96,13 +96,8 @@ class Exchange:
         end = self._begin + 8 * len(numbers)
         told = [message[self._begin : end].view(torch.float64) for message in self._messages]
         told[self._rank].copy_(torch.tensor(numbers, dtype=torch.float64))
-        parts = [memoryview(message.numpy())[:end] for message in self._messages]
+        parts = [message.numpy().data[:end] for message in self._messages]
         self._sockets.swap(parts[self._rank], {rank: part for rank, part in enumerate(parts) if rank != self._rank})
         for others in self._gradients[1:]:
             self._gradients[0].add_(others)
         return torch.stack(told).cumsum(0)[-1].tolist()
-
-
-def _copy(to: list[Tensor], given: list[Tensor | None]) -> None:
-    if to:
-        torch._foreach_copy_(to, given)

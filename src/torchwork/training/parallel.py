@@ -45,6 +45,7 @@ def replicated(
     net = DistributedDataParallel(
         model,
         device_ids=[device] if device.type == "cuda" else None,
+        broadcast_buffers=exchange.shared_buffers(model),
         find_unused_parameters=find_unused_parameters,
     )
     # torch cuts the gradients into buckets anew after the first step, and adds up those of three processes or more in
