@@ -2,6 +2,8 @@
 
 ``ours-1x2`` is one process with two threads, ``-2x1`` two with one thread each, ``-torchrun`` one process that torchrun
 started.
+
+``skipped`` says how many steps of an only epoch are made before its time begins.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from benchmarks.contenders import ours
+from benchmarks.contenders.work import Marks, clock
 
 SHAPES = {"1x2": (1, 2), "2x1": (2, 1), "torchrun": (1, 2)}  # processes, threads of each
 
@@ -49,8 +54,26 @@ def _work(settings: dict[str, Any]) -> Any:
     return Work(Path(settings["folder"]), settings["batch"], settings["lr"], settings["epochs"])
 
 
+class _Watching(ours.Watching):
+    """Begins to time after the steps that are skipped."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__(prove=False)
+        self._skipped = settings.get("skipped", 0)
+
+    def step(self, step: Any, epoch: int) -> None:
+        """Count, and perhaps begin."""
+        super().step(step, epoch)
+        _begin(self.marks, step.index, self._skipped)
+
+
+def _begin(marks: Any, steps: int, skipped: int) -> None:
+    if steps == skipped:
+        marks.at[0] = clock()
+
+
 def _ours(settings: dict[str, Any]) -> dict[str, Any]:
-    from benchmarks.contenders import ours, photos
+    from benchmarks.contenders import photos
 
     import torchwork
 
@@ -59,7 +82,7 @@ def _ours(settings: dict[str, Any]) -> dict[str, Any]:
     else:
         config = photos.config(settings)
         config["train"]["threads"] = settings["threads"]
-    watching = ours.Watching(prove=False)
+    watching = _Watching(settings)
     # every process its own place: they agree on the first one's
     with tempfile.TemporaryDirectory() as folder:
         torchwork.train(config, out=Path(folder) / "run", progress=watching, report=False)
@@ -100,7 +123,6 @@ def _lightning(settings: dict[str, Any]) -> dict[str, Any]:
     """Train by Lightning's DDP, without logger, checkpoints and bar."""
     import lightning
     from benchmarks.contenders.lightning_ import Watching
-    from benchmarks.contenders.work import Marks
     from torch.nn import functional as F
 
     train, val, net = _data(settings)
@@ -123,9 +145,15 @@ def _lightning(settings: dict[str, Any]) -> dict[str, Any]:
         def configure_optimizers(self) -> Any:
             return _optimizer(self.parameters(), settings)
 
+    class Counting(Watching):
+        """Begins to time after the steps that are skipped."""
+
+        def on_train_batch_end(self, trainer: Any, *others: Any) -> None:
+            _begin(marks, trainer.global_step, settings.get("skipped", 0))
+
     marks = Marks()
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    watching: Any = [Watching(marks, prove=False)]
+    watching: Any = [Counting(marks, prove=False)]
     options: dict[str, Any] = {"max_epochs": settings["epochs"], "num_sanity_val_steps": 0, **off}
     options |= {"accelerator": "cpu", "devices": settings["processes"], "strategy": "ddp"}
     trainer = lightning.Trainer(callbacks=watching, **options)
@@ -138,7 +166,6 @@ def _accelerate(settings: dict[str, Any]) -> dict[str, Any]:
     """Train by Accelerate."""
     from accelerate import Accelerator
     from benchmarks.contenders.accelerate_ import judged
-    from benchmarks.contenders.work import Marks
     from torch.nn import functional as F
 
     accelerator = Accelerator(cpu=True)
@@ -149,10 +176,11 @@ def _accelerate(settings: dict[str, Any]) -> dict[str, Any]:
     marks = Marks()
     for _ in range(settings["epochs"]):
         model.train()
-        for x, y in loader:
+        for place, (x, y) in enumerate(loader, start=1):
             optimizer.zero_grad()
             accelerator.backward(F.cross_entropy(model(x), y))
             optimizer.step()
+            _begin(marks, place, settings.get("skipped", 0))
         marks.epoch(*(judged(accelerator, model, tests) if tests is not None else ()))
     return marks.result(updates=len(loader) * settings["epochs"], samples=len(train) * settings["epochs"])
 
