@@ -42,7 +42,7 @@ class Group:
 
     def connect(self, timeout: timedelta) -> None:
         """Connect the processes of one host; all must call it."""
-        if self.local_world == self.world and possible():
+        if self.local_world == self.world and possible(self.rank, self.world, self.store):
             self.sockets = Sockets(self.rank, self.world, self.store, timeout.total_seconds())
 
     def close(self) -> None:

@@ -30,9 +30,20 @@ class LostError(RuntimeError):
     """Another process ended while it was waited for."""
 
 
-def possible() -> bool:
-    """Tell whether this system has such connections."""
-    return hasattr(socket, "AF_UNIX") and hasattr(select, "poll")
+def possible(rank: int, world: int, store: Store) -> bool:
+    """Tell whether all processes are on one host that has such connections; all must ask."""
+    store.set(f"torchwork/host/{rank}", _host())
+    hosts = {store.get(f"torchwork/host/{other}") for other in range(world)}
+    return len(hosts) == 1 and hosts != {b""}
+
+
+def _host() -> str:
+    """Return what only processes of one host or container have in common; nothing where that cannot be told."""
+    system = processes.started(1)
+    if not (system and hasattr(socket, "AF_UNIX") and hasattr(select, "poll")):
+        return ""
+    folder = Path(_folder() or tempfile.gettempdir()).stat()
+    return f"{socket.gethostname()} {system} {folder.st_dev} {folder.st_ino}"
 
 
 class Sockets:

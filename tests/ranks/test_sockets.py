@@ -50,6 +50,26 @@ def test_sums_are_added_up_in_the_order_of_the_ranks_and_the_same_everywhere(tog
         assert summed == expected[0]
 
 
+def as_from(monkeypatch, name):
+    monkeypatch.setattr(sockets.socket, "gethostname", lambda: name)
+
+
+@pytest.mark.parametrize(("other", "expected"), [("here", True), ("there", False)])
+def test_only_processes_of_one_host_are_connected(monkeypatch, other, expected):
+    store = HashStore()
+    as_from(monkeypatch, other)
+    store.set("torchwork/host/1", sockets._host())
+    as_from(monkeypatch, "here")
+    assert sockets.possible(0, 2, store) is expected
+
+
+def test_where_the_host_cannot_be_told_nothing_is_connected(monkeypatch):
+    store = HashStore()
+    monkeypatch.setattr(sockets.processes, "started", lambda pid: "")
+    store.set("torchwork/host/1", sockets._host())
+    assert not sockets.possible(0, 2, store)
+
+
 @pytest.fixture
 def pair():
     """Two ends in one process, which find each other as two would."""
