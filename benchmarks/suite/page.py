@@ -57,10 +57,14 @@ def measured(results: Mapping[str, Any]) -> str:
     if not results:
         return "Nothing has been measured yet: `make bench` does."
     lines = []
-    machines = {json.dumps(found["key"]["machine"], sort_keys=True) for found in results.values()}
-    for told in map(json.loads, sorted(machines)):
+    machines: dict[str, list[str]] = {}
+    for name, found in results.items():
+        machines.setdefault(json.dumps(found["key"]["machine"], sort_keys=True), []).append(name)
+    for text, names in sorted(machines.items()):
+        told = json.loads(text)
         versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
-        lines += [f"{told['processor']}, {told['cores']} cores. {versions}. Code {told['code']}.", ""]
+        jobs = f" ({', '.join(names)})" if len(machines) > 1 else ""
+        lines += [f"{told['processor']}, {told['cores']} cores. {versions}. Code {told['code']}{jobs}.", ""]
     lines += _doubts(results)
     blocks = {name: found["blocks"] for name, found in results.items()}
     lines += [*table(verdicts(blocks)), "", "![Ratios to Torchwork](images/benchmarks.svg)", ""]

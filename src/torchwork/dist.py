@@ -41,7 +41,11 @@ class Group:
     sockets: Sockets | None = None
 
     def connect(self, timeout: timedelta) -> None:
-        """Connect the processes of one host; all must call it."""
+        """Connect the processes of one host; all must call it.
+
+        Raises:
+            LostError: another process ended meanwhile.
+        """
         if self.local_world == self.world and possible(self.rank, self.world, self.store):
             self.sockets = Sockets(self.rank, self.world, self.store, timeout.total_seconds())
 
@@ -119,7 +123,6 @@ def joined(timeout: timedelta = timedelta(minutes=30)) -> Iterator[Group | None]
     c10d.init_process_group(backend, timeout=timeout)
     own = _group = Group(rank(), world(), local_rank(), local_world(), c10d.distributed_c10d._get_default_store())
     try:
-        own.connect(timeout)
         yield own
     finally:
         _group = None

@@ -62,33 +62,35 @@ class Sockets:
     def __init__(self, rank: int, world: int, store: Store, timeout: float) -> None:
         self._rank, self._world, self._timeout = rank, world, timeout
         self._spin = SPIN if world <= processes.cores() else 0.0  # else another one waits for this core
-        with tempfile.TemporaryDirectory(dir=_folder(), prefix="torchwork-") as folder:
-            place = str(Path(folder) / "socket")
-            with socket.socket(socket.AF_UNIX) as listening:
-                listening.bind(place)
-                listening.listen(world)
-                listening.settimeout(timeout)
-                store.set(f"torchwork/socket/{rank}", place)
-                self._sockets = self._called(rank, store, timeout)
-                for _ in range(rank + 1, world):
-                    other, _ = listening.accept()
-                    other.settimeout(timeout)
-                    self._sockets[int.from_bytes(other.recv(4), "little")] = other
+        self._sockets: dict[int, socket.socket] = {}
+        try:
+            self._connect(store)
+        except OSError as error:
+            self.close()
+            raise LostError(f"the processes could not be connected: {error}") from error
         for one in self._sockets.values():
             one.setblocking(False)
             for way in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 one.setsockopt(socket.SOL_SOCKET, way, BUFFER)
 
-    @staticmethod
-    def _called(rank: int, store: Store, timeout: float) -> dict[int, socket.socket]:
-        """Connect with those that come before."""
-        found = {}
-        for other in range(rank):
-            found[other] = socket.socket(socket.AF_UNIX)
-            found[other].settimeout(timeout)
-            found[other].connect(store.get(f"torchwork/socket/{other}").decode())
-            found[other].sendall(rank.to_bytes(4, "little"))
-        return found
+    def _connect(self, store: Store) -> None:
+        """Call those that come before, and wait for the calls of those behind."""
+        with tempfile.TemporaryDirectory(dir=_folder(), prefix="torchwork-") as folder:
+            place = str(Path(folder) / "socket")
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(place)
+                listening.listen(self._world)
+                listening.settimeout(self._timeout)
+                store.set(f"torchwork/socket/{self._rank}", place)
+                for rank in range(self._rank):
+                    other = self._sockets[rank] = socket.socket(socket.AF_UNIX)
+                    other.settimeout(self._timeout)
+                    other.connect(store.get(f"torchwork/socket/{rank}").decode())
+                    other.sendall(self._rank.to_bytes(2, "little"))
+                for _ in range(self._rank + 1, self._world):
+                    other, _ = listening.accept()
+                    other.settimeout(self._timeout)
+                    self._sockets[int.from_bytes(other.recv(2), "little")] = other
 
     def swap(self, own: memoryview, theirs: Mapping[int, memoryview]) -> None:
         """Send bytes to every other process, and receive those of each of them, of which the sizes are known."""

@@ -48,7 +48,10 @@ def joined(minutes: float = 30.0) -> Iterator[None]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(dist.local_rank() % torch.cuda.device_count())
-    with dist.joined(datetime.timedelta(minutes=minutes)) as group, beating(group):
+    timeout = datetime.timedelta(minutes=minutes)
+    with dist.joined(timeout) as group, beating(group):
+        if group is not None:
+            group.connect(timeout)
         yield
 
 

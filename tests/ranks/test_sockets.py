@@ -88,6 +88,19 @@ def pair():
         one.close()
 
 
+def test_one_that_does_not_call_is_not_waited_for_without_end():
+    store = HashStore()
+    with pytest.raises(sockets.LostError, match="the processes could not be connected: timed out"):
+        sockets.Sockets(0, 2, store, timeout=0.2)
+
+
+def test_one_that_is_gone_cannot_be_called(tmp_path):
+    store = HashStore()
+    store.set("torchwork/socket/0", str(tmp_path / "gone"))
+    with pytest.raises(sockets.LostError, match="could not be connected"):
+        sockets.Sockets(1, 2, store, timeout=0.2)
+
+
 def into(size=8):
     return memoryview(bytearray(size))
 
