@@ -76,7 +76,7 @@ def test_a_run_goes_on_with_another_number_of_processes_whichever_of_them_was_as
     assert_alike(out, alone)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("strategy", ["auto", "ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_where_a_process_is_killed_the_others_name_it_and_started_again_they_come_to_the_same_bits(tmp_path, strategy):
     three = {**CONFIG, "train": {**CONFIG["train"], "precision": "fp32", "checkpoint_every_steps": 2}}
     three["distributed"] = {"strategy": strategy}
@@ -91,6 +91,19 @@ def test_where_a_process_is_killed_the_others_name_it_and_started_again_they_com
     for name in (rundir.MODEL, rundir.METRICS, rundir.predictions("test")):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert rows(tmp_path / "run" / rundir.HISTORY) == rows(tmp_path / "whole" / rundir.HISTORY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["auto", "ddp"])
+def test_where_a_process_stands_still_the_others_give_it_up_and_name_it(tmp_path, strategy):
+    config = {**CONFIG, "distributed": {"strategy": strategy}}
+    launch = Launch(2, tmp_path / "run", [config], prepare=functools.partial(at_step, 5, 1, signal.SIGSTOP))
+    launch.processes[0].join(40)
+    launch.processes[1].kill()
+    assert launch.join() == [1, -signal.SIGKILL]
+    assert f"rank 1 (process {launch.processes[1].pid} on " in launch.said[0]
+    assert "is gone" in launch.said[0]
+    assert "Traceback" not in launch.said[0]
 
 
 def test_processes_with_other_configs_are_refused_at_the_start(tmp_path):
