@@ -29,6 +29,7 @@ class Agreement:
     save after the last step, by its own clock.
     """
 
+    number = len(ASKING) + 1  # of wishes
     signal: int | None = None
     saves: bool = False
 
@@ -90,7 +91,6 @@ class Ranks:
         self._times = dist.world() if not sharded and exchange is None else 1
         self._following: list[float] | None = None  # this process's part of the next window's totals, to be told
         self._told: list[float] | None = None  # what all processes told of it
-        self._tells_totals = False
 
     def announcing(self, task: Task, windows: Iterable[list[Batch]]) -> Iterator[list[Batch]]:
         """Yield windows, each when the next one is there: its totals are told with the loss of the one before."""
@@ -137,15 +137,13 @@ class Ranks:
     def _telling(self, shares: list[Tensor]) -> list[float]:
         """Return what this process tells: its share of the loss, its part of the next window's totals, its wishes."""
         following, self._following = self._following, None
-        self._tells_totals = following is not None
         return [float(torch.stack(shares).double().sum()), *(following or ()), *self.agreement.wish()]
 
     def _hear(self, sums: list[float]) -> Tensor:
         """Take note of what all processes told, and return the loss."""
-        loss, *rest = sums
-        if self._tells_totals:
-            self._told, rest = rest[:2], rest[2:]
-        self.agreement.hear(rest)
+        loss, *totals = sums[: -Agreement.number]
+        self._told = totals or self._told
+        self.agreement.hear(sums[-Agreement.number :])
         return torch.tensor(loss, dtype=torch.float64)
 
     def all_agree(self, good: bool) -> bool:
