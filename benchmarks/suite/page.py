@@ -47,6 +47,8 @@ def _row(verdict: Verdict) -> list[str]:
 
 
 def _shown(value: float, claim: Claim) -> str:
+    if not isfinite(value):
+        return "∞"  # ours took no longer than the bare one
     scaled = value * SCALES[claim.unit]
     figure = f"{scaled:.0f}" if abs(scaled) >= 100 else f"{scaled:.2f}".rstrip("0").rstrip(".")
     return f"{figure} {claim.unit}".strip()

@@ -87,7 +87,6 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
         parts = assemble(config, pretrained=pretrained)
         parts.findings.insert(0, why)
         return parts
-    keep_freed_memory()
     collected = _Collected()
     device = torch.device("cpu")
     with collected.stage():
@@ -106,6 +105,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     said: list[Finding] = []
     with collected.stage(), dist.first_on_host():
         data, task = open_data(config, device)
+    keep_freed_memory()  # but for what reading the data took
     if data is None:
         for index, spec in enumerate(config.metrics):
             collected.findings += catalog.check_name(spec["name"], METRICS, "metric", f"metrics[{index}]")

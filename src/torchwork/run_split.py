@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Shared:
     findings: list[Finding]
     groups: dict[int, str] | None = None
 
-    def rows(self, source: Source, splits: dict[str, np.ndarray]) -> tuple[list[str], list[list[Any]]]:
+    def rows(self, source: Source, splits: dict[str, np.ndarray]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
         """Return header and rows of split.csv."""
         header = manifest.HEADER if self.groups is None else [*manifest.HEADER, rundir.GROUP]
         return header, manifest.rows(source, splits, self.contents, self.groups)

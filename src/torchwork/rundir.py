@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import os
@@ -282,7 +283,7 @@ def number(value: float) -> str:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file durably; floats with 9 significant digits, None as an empty field."""
-    durable.write_file(path, _csv_lines((header, *rows)))
+    durable.write_file(path, _csv_lines(itertools.chain([header], rows)))
 
 
 def append_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -300,14 +301,19 @@ def append_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def _csv_lines(rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")  # so that it quotes fields with either
-    lines = []
-    for row in rows:
+    text, ending = io.StringIO(newline=""), "\r\n"  # so that fields with either of the two are quoted
+    writer = csv.writer(text, lineterminator=ending)
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007
         writer.writerow([number(field) if isinstance(field, float) else field for field in row])
-        lines.append(text.getvalue()[:-2] + "\n")
-        text.seek(0)
-        text.truncate()
+    written = text.getvalue()
+    if written.count(ending) == count:
+        return written.replace(ending, "\n")
+    lines = []  # a field has the two in it
+    for row in csv.reader(io.StringIO(written, newline="")):
+        line = io.StringIO(newline="")
+        csv.writer(line, lineterminator=ending).writerow(row)
+        lines.append(line.getvalue().removesuffix(ending) + "\n")
     return "".join(lines)
 
 

@@ -22,6 +22,7 @@ FLOORS = {
         "rundir",
         "shards",
         "sockets",
+        "without_dynamo",
     },
     1: {"data", "models", "losses", "metrics", "optim"},
     2: {"tasks"},

@@ -41,6 +41,10 @@ class Drawing(Dataset[Any]):
         return {"x": torch.tensor(drawn[-1]), "index": torch.tensor(index)}, index % 3
 
 
+# A step that changes the images, so that they are not kept where they stand.
+PADDED = ({"name": "Pad", "padding": 1}, {"name": "Normalize"})
+
+
 def _loader(source: Source, *, steps: Any = ({"name": "Normalize"},), augments: Any = (), **options: Any) -> Loader:
     ids = options.pop("indices", np.arange(len(source)))
     target = Target.fit(source.schema, source.targets, {"train": ids}, source.name)
@@ -243,7 +247,7 @@ def test_train_is_read_once_for_measuring_and_keeping(make_folder: Callable[...,
 
     images, _ = source.read(np.arange(10), epoch=0)
     counting = Counting(images, source.targets, source.schema)
-    loader = _loader(counting, batch_size=4)
+    loader = _loader(counting, steps=PADDED, batch_size=4)
     list(loader.batches(0))
     assert sorted(reads) == [0, *range(10)]  # one sample first, to know the size
 
@@ -251,7 +255,40 @@ def test_train_is_read_once_for_measuring_and_keeping(make_folder: Callable[...,
 @pytest.mark.parametrize(("free", "kept"), [(10**9, True), (1000, False)])
 def test_what_does_not_fit_the_budget_is_read_anew(monkeypatch: pytest.MonkeyPatch, free: int, kept: bool) -> None:
     monkeypatch.setattr(resident, "free_memory", lambda device=None: free)
-    assert _loader(Digits(), batch_size=32).resident is kept
+    assert _loader(Digits(), steps=PADDED, batch_size=32).resident is kept
+
+
+@pytest.mark.parametrize(
+    ("ids", "steps", "copied"),
+    [
+        (np.arange(3, 900), [{"name": "Normalize"}], False),
+        (np.arange(3, 900), PADDED, True),
+        (np.arange(900)[::-1].copy(), [{"name": "Normalize"}], True),
+        (np.delete(np.arange(900), 5), [{"name": "Normalize"}], True),
+    ],
+)
+def test_images_that_stand_in_order_in_memory_are_kept_there(ids: np.ndarray, steps: Any, copied: bool) -> None:
+    source = Digits()
+    loader = _loader(source, indices=ids, steps=steps, augments=[{"name": "RandomHorizontalFlip"}], batch_size=64)
+    assert loader._kept is not None
+    shared = loader._kept.untyped_storage().data_ptr() == source.inputs.untyped_storage().data_ptr()
+    assert shared is not copied
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_of_images_that_are_kept_where_they_stand_share_nothing(
+    monkeypatch: pytest.MonkeyPatch, shuffle: bool
+) -> None:
+    monkeypatch.setattr("torchwork.data.loader.FINISHED_BYTES", 0)
+    source = Digits()
+    before = source.inputs.clone()
+    first = [batch.inputs.clone() for batch in _loader(source, batch_size=100, shuffle=shuffle).batches(0)]
+    loader = _loader(source, batch_size=100, shuffle=shuffle)
+    for batch, wanted in zip(loader.batches(0), first, strict=True):
+        assert torch.equal(batch.inputs, wanted)
+        batch.inputs.fill_(7)
+    assert torch.equal(source.inputs, before)
+    assert torch.equal(next(iter(loader.batches(0))).inputs, first[0])
 
 
 def test_the_free_memory_is_known() -> None:

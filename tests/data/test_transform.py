@@ -46,7 +46,7 @@ def test_normalize_measures_train_only_and_equals_numpy() -> None:
     np.testing.assert_allclose(state["normalize.std"], levels.std((0, 2, 3)), rtol=1e-12)
     mean, std = (state[key].float().view(1, 3, 1, 1) for key in ("normalize.mean", "normalize.std"))
     x = source.inputs[:9].float().div(255)
-    assert torch.equal(_through(pipeline, source, np.arange(9)), x.sub(mean).div(std))
+    torch.testing.assert_close(_through(pipeline, source, np.arange(9)), x.sub(mean).div(std), rtol=1e-6, atol=5e-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -95,7 +95,25 @@ def test_given_figures_are_used_as_they_are() -> None:
     for pipeline in (one, three):
         pipeline.fit(source, np.arange(2))
         x = source.inputs[:9].float().div(255)
-        assert torch.equal(_through(pipeline, source, np.arange(9)), x.sub(0.5).div(0.25))
+        wanted = x.sub(0.5).div(0.25)
+        torch.testing.assert_close(_through(pipeline, source, np.arange(9)), wanted, rtol=1e-6, atol=5e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_level_is_normalised_as_torchvision_does_within_rounding(dtype: torch.dtype) -> None:
+    levels = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(256, 3, 1, 1).contiguous()
+    source = InMemory(levels, np.arange(256) % 2, Schema("image", "class"))
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    pipeline = Pipeline([{"name": "Normalize", "mean": mean, "std": std}], source.schema)
+    pipeline.dtype = dtype
+    pipeline.fit(source, np.arange(256))
+    exact = (levels.double() / 255 - torch.tensor(mean, dtype=torch.float64).view(3, 1, 1)).div(
+        torch.tensor(std, dtype=torch.float64).view(3, 1, 1)
+    )
+    found = pipeline.finish(levels)
+    assert found.dtype == dtype
+    bound = 4 * torch.finfo(dtype).eps * (exact.abs() + 0.485 / 0.224)
+    assert bool(((found.double() - exact).abs() <= bound).all())
 
 
 def test_arrays_are_normalised_by_their_second_axis_and_tokens_stay_whole() -> None:

@@ -38,6 +38,9 @@ def across(
     >>> across(Iris(), sides, {0: "a", 101: "b", 142: "b"})[0].message
     '1 content stands in two splits: row 102 (train) = row 143 (test)'
     """
+    sides = [{keys.get(index, "") for index in ids.tolist()} - {""} for ids in splits.values()]
+    if sum(map(len, sides)) == len(set().union(*sides)):
+        return []
     first: dict[str, tuple[str, int]] = {}
     pairs: dict[tuple[str, str], str] = {}
     for part, ids in splits.items():
@@ -48,8 +51,6 @@ def across(
             other, place = first.setdefault(key, (part, index))
             if other != part:
                 pairs.setdefault((key, part), f"{source.name(place)} ({other}) = {source.name(index)} ({part})")
-    if not pairs:
-        return []
     said = list(pairs.values())
     shown = "; ".join(said[:_SHOWN]) + (f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else "")
     contents = counted(len({key for key, _ in pairs}), "content stands", "contents stand")

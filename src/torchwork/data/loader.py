@@ -28,10 +28,9 @@ from torchwork.data.wording import counted
 from torchwork.data.workers import TIMEOUT, Workers, deaths_told
 from torchwork.types import Batch, Finding, InputError, Source
 
-# Kept data that need no augmentation are kept as floats, ready for the model, up to this size: they then cost a batch
-# nothing but the copy, as in a loop that is written by hand over preloaded tensors.
-FINISHED_BYTES = 64 * 2**20
-FINISH_AT_A_TIME = 1024
+# Kept data that need no augmentation are kept as floats, ready for the model, up to this size, which the processor's
+# cache holds: they then cost a batch nothing but the copy. Beyond it, to copy floats takes as long as to make them.
+FINISHED_BYTES = 4 * 2**20
 
 
 class Loader:
@@ -237,8 +236,7 @@ class Loader:
         """Finish what is kept where that is small and final, and put it on the device where it fits there."""
         if not self._augments and self._pipeline.finish(kept[:1]).nbytes * len(kept) <= FINISHED_BYTES:
             self._finished = True
-            parts = [self._ready(part, []) for part in kept.split(FINISH_AT_A_TIME)]
-            return torch.cat(parts)
+            return self._ready(kept, [])
         if self.device.type == "cuda" and kept.nbytes <= SHARE * free_memory(self.device):
             return kept.to(self.device)
         return kept
@@ -256,8 +254,11 @@ class Loader:
         assert self._kept is not None
         order = torch.from_numpy(places)
         rows_of_kept, rows_of_targets = order.to(self._kept.device), order.to(self.device)
+        # what floats are made of anyway need not be copied before, where it stands in order
+        in_place = self._kept.dtype == torch.uint8 and not self._augments and not (np.diff(places) != 1).any()
+        kept = self._kept[places[0] :] if in_place and len(places) else self._kept
         for part in parts:
-            inputs = self._kept.index_select(0, rows_of_kept[part])
+            inputs = kept[part] if in_place else kept.index_select(0, rows_of_kept[part])
             yield inputs, self._targets.index_select(0, rows_of_targets[part])
 
     def _read_anew(self, times: np.ndarray, ids: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:

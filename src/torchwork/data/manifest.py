@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +22,26 @@ def rows(
     splits: Mapping[str, np.ndarray],
     contents: Mapping[int, str],
     groups: Mapping[int, str] | None = None,
-) -> list[list[Any]]:
-    """Return a row for each sample of the splits, in the order of their numbers.
+) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each sample of the splits, in the order of their numbers.
 
     ``contents`` are the fingerprints; ``groups``, where there are such, make one column more.
     """
-    targets = source.targets
-    where = sorted((int(i), name) for name, ids in splits.items() for i in ids)
-    return [
-        [
-            i,
-            source.name(i),
-            "" if targets is None else _cell(targets[i]),
-            name,
-            contents.get(i, ""),
-            *(() if groups is None else (groups.get(i, ""),)),
-        ]
-        for i, name in where
-    ]
+    sides = np.repeat(np.array(list(splits), object), [len(ids) for ids in splits.values()])
+    ids = np.concatenate([np.asarray(ids, np.int64) for ids in splits.values()])
+    order = np.argsort(ids, kind="stable")
+    ids, sides = ids[order], sides[order]
+    numbers = ids.tolist()
+    targets = [""] * len(ids) if source.targets is None else _cells(source.targets[ids])
+    columns: list[Iterable[Any]] = [numbers, map(source.name, numbers), targets, sides.tolist()]
+    columns += [[known.get(i, "") for i in numbers] for known in (contents, groups) if known is not None]
+    return zip(*columns, strict=True)
+
+
+def _cells(targets: np.ndarray) -> list[str]:
+    if targets.dtype.kind in "iub" and targets.ndim == 1:
+        return list(map(str, targets.tolist()))
+    return [_cell(target) for target in targets]
 
 
 def _cell(target: Any) -> str:

@@ -54,6 +54,18 @@ class InMemory:
         inputs = self.inputs.index_select(0, torch.from_numpy(np.asarray(indices, np.int64)))
         return inputs, None if self.targets is None else self.targets[indices]
 
+    def standing(self, indices: np.ndarray) -> Tensor | None:
+        """Return the inputs of samples that stand one after the other, where they stand; None of any others.
+
+        >>> source = InMemory(torch.arange(5), None, Schema("array", "number"))
+        >>> source.standing(np.array([1, 2])), source.standing(np.array([1, 3]))
+        (tensor([1, 2]), None)
+        """
+        ids = np.asarray(indices, np.int64)
+        if len(ids) == 0 or (np.diff(ids) != 1).any():
+            return None
+        return self.inputs[int(ids[0]) : int(ids[-1]) + 1]
+
 
 class Rows:
     """Rows of a table.

@@ -30,7 +30,7 @@ class Normalize:
         self.given = mean is not None
         self.mean: Tensor | None = None
         self.std: Tensor | None = None
-        self._cast: dict[tuple[torch.device, torch.dtype, int], tuple[Tensor, Tensor]] = {}
+        self._cast: dict[tuple[Any, ...], list[Tensor]] = {}
         if mean is not None and std is not None:
             spread = _as_tensor(std, "std")
             self.set(_as_tensor(mean, "mean"), spread)
@@ -46,15 +46,27 @@ class Normalize:
 
     def apply(self, x: Tensor) -> Tensor:
         """Return floats [B, C, ...] normalised in place along axis 1."""
-        key = (x.device, x.dtype, x.dim())
+        mean, std = self._figures(x, "numbers", lambda mean, std: (mean, std))
+        return x.sub_(mean).div_(std)
+
+    def apply_to_levels(self, x: Tensor) -> Tensor:
+        """Return what ``apply`` gives of ``x / 255``, but for rounding, in two passes: ``x / (255 std) - mean / std``.
+
+        >>> Normalize(mean=[0.5], std=[0.25]).apply_to_levels(torch.full((1, 1, 1, 2), 255.0))
+        tensor([[[[2., 2.]]]])
+        """
+        scale, shift = self._figures(x, "levels", lambda mean, std: (1 / (255 * std), -mean / std))
+        return x.mul_(scale).add_(shift)
+
+    def _figures(self, x: Tensor, name: str, of: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """Return figures computed from mean and std in float64, as tensors that meet ``x`` along axis 1."""
+        key = (name, x.device, x.dtype, x.dim())
         if key not in self._cast:
             assert self.mean is not None
             assert self.std is not None
             ones = (1,) * (x.dim() - 2)
-            cast = [figure.to(*key[:2]).view(1, len(figure), *ones) for figure in (self.mean, self.std)]
-            self._cast[key] = (cast[0], cast[1])
-        mean, std = self._cast[key]
-        return x.sub_(mean).div_(std)
+            self._cast[key] = [figure.to(x.device, x.dtype).view(1, -1, *ones) for figure in of(self.mean, self.std)]
+        return self._cast[key]
 
     def copied(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return numbers [B, C, ...] normalised as ``dtype``, computed in float64 where they are that."""

@@ -94,7 +94,8 @@ class Target:
         own = schema.classes if transform is None else None
         if places and own is not None:
             _check_range(changed, own, splits, names)
-        named = np.array([_class_name(value, own if places else None) for value in changed.tolist()], object)
+        distinct, rows = _distinct(changed)
+        named = np.array([_class_name(value, own if places else None) for value in distinct], object)[rows]
         train = set(named[splits["train"]])
         _check_classes(named, train, splits, names)
         classes = own if own is not None else sorted_names(changed[splits["train"]])
@@ -128,12 +129,13 @@ class Target:
         if self.kind == "number":
             return torch.from_numpy(np.asarray(raw, np.float64)).to(dtype)
         assert self.classes is not None
-        names = [_class_name(value, self.classes if self._places else None) for value in raw.tolist()]
+        distinct, rows = _distinct(raw)
+        names = [_class_name(value, self.classes if self._places else None) for value in distinct]
         unknown = sorted({name for name in names if name not in self._place_of})
         if unknown:
             message = f"unknown {'class' if len(unknown) == 1 else 'classes'} {_listed(unknown)}"
             raise InputError(Finding("unknown-class", "error", "data", message, f"known: {_listed(self.classes)}"))
-        return torch.tensor([self._place_of[name] for name in names], dtype=torch.int64)
+        return torch.from_numpy(np.array([self._place_of[name] for name in names], np.int64)[rows])
 
     def counts(self, raw: np.ndarray) -> dict[str, int]:
         """Return how many raw targets belong to each class, or how often each symbol occurs, in the classes' order."""
@@ -213,6 +215,16 @@ def _changed(raw: np.ndarray, transform: Callable[[Any], Any], path: str) -> np.
         finding = Finding("target-transform", "error", "data.target_transform", f"{path} returned {kinds}", fix)
         raise InputError(finding) from error
     return numbers
+
+
+def _distinct(raw: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return the distinct raw targets and, for each sample, which of them it has."""
+    if raw.dtype != object:
+        values, rows = np.unique(raw, return_inverse=True)
+        return values.tolist(), rows
+    rows_of: dict[Any, int] = {}
+    rows = np.array([rows_of.setdefault(value, len(rows_of)) for value in raw.tolist()], np.int64)
+    return list(rows_of), rows
 
 
 def _class_name(value: Any, places: tuple[str, ...] | None) -> str:

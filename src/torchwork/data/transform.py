@@ -13,6 +13,7 @@ from torchwork import catalog
 from torchwork.data import TRANSFORMS
 from torchwork.data.component import call, construct, options_of
 from torchwork.data.decoding import Decoded, FileImages, store_for
+from torchwork.data.memory import InMemory
 from torchwork.data.normalize import Normalize
 from torchwork.data.packed import Cache
 from torchwork.data.pipelines.arrays import Arrays
@@ -118,12 +119,23 @@ class Pipeline:
     def read_all(self, source: Source, indices: np.ndarray, budget: float | None = None) -> Tensor | None:
         """Return all samples of ``indices`` prepared, or None where they are not to be kept; see ``resident``.
 
-        What ``fit`` has just read for the same samples is handed over rather than read again.
+        What ``fit`` has just read for the same samples is handed over rather than read again. Samples that stand in
+        memory one after the other, and that no step changes, are given as they stand there, not copied.
         """
         if self._kept is not None and self._kept[0] is source and np.array_equal(self._kept[1], indices):
             kept, self._kept = self._kept[2], None
             return kept
+        standing = source.standing(indices) if isinstance(source, InMemory) else None
+        if standing is not None and self._leaves(standing[:1]):
+            return standing
         return read_all(source, indices, self.prepared, budget=budget)
+
+    def _leaves(self, inputs: Tensor) -> bool:
+        """Tell whether no step changes a sample that stands in memory."""
+        prepared = self.prepare(inputs)
+        if not isinstance(prepared, Tensor) or prepared.dtype != inputs.dtype:
+            return False
+        return prepared.shape == inputs.shape and prepared.data_ptr() == inputs.data_ptr()
 
     def _passes(self, source: Source, indices: np.ndarray) -> Iterator[Any]:
         if self.sized_later and isinstance(source, FileImages):  # as the augmentation gets them

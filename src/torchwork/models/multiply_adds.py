@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from torchwork.without_dynamo import without_dynamo
+
 
 class Meter:
     """Counts the multiply-adds of a forward pass for each of some layers, without those of layers inside of it."""
@@ -47,6 +49,8 @@ class Meter:
 
     def _counted(self, model: nn.Module, inputs: Any) -> int:
         mode = FlopCounterMode(display=False)
+        with without_dynamo(), mode:
+            torch.zeros(())  # a mode asks for torch._dynamo at the first operation that it sees
         inside: list[int] = []  # of each layer that runs now, the multiply-adds of the layers inside of it
         begun: list[int] = []
         unknown = 0  # of recurrent layers

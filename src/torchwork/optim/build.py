@@ -11,8 +11,9 @@ from torch.optim import Optimizer
 from torchwork.optim import fused
 from torchwork.optim.check import refusals, sparse_parameters
 from torchwork.optim.plan import Part, Spec, plan
-from torchwork.optim.several import Optimizers, members
+from torchwork.optim.several import Optimizers, members, of_torch
 from torchwork.types import Finding, InputError
+from torchwork.without_dynamo import without_dynamo
 
 
 def build(spec: Spec | Sequence[Spec], model: nn.Module, where: str = "optimizer") -> Any:
@@ -62,7 +63,8 @@ def _construct(part: Part, parameters: dict[str, nn.Parameter]) -> Optimizer:
             for group in part.groups
         ]
     try:
-        optimizer = part.component(given, **part.options)
+        with without_dynamo(of_torch(part.component)):
+            optimizer = part.component(given, **part.options)
     except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         fix = "see what the optimizer takes"
         raise InputError(Finding("bad-value", "error", part.where, f"{part.name}: {error}", fix)) from error

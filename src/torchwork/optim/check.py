@@ -15,7 +15,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from torchwork.optim import OPTIMIZERS
 from torchwork.optim.groups import listed
 from torchwork.optim.plan import Part, Spec, plan
+from torchwork.optim.several import of_torch
 from torchwork.types import Finding
+from torchwork.without_dynamo import without_dynamo
 
 
 def check(
@@ -154,8 +156,8 @@ def _rehearsal(part: Part, parameters: dict[str, nn.Parameter], sparse: set[str]
         groups.append({"params": list(stand_ins.values()), **group.options})
     bounded = {"max_iter": 2} if _is(part, torch.optim.LBFGS) else {}
     try:
-        with warnings.catch_warnings():  # torch's own of its insides (Adagrad makes sparse tensors unchecked)
-            warnings.simplefilter("ignore")
+        with without_dynamo(of_torch(part.component)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own of its insides (Adagrad makes sparse tensors unchecked)
             optimizer = part.component(groups, **{**part.options, **bounded})
             for _ in range(2):
                 optimizer.step(lambda: _parabola(groups, strewn))

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim import optimizer as hooks
 
-from torchwork.optim.several import Optimizers, members
+from torchwork.optim.several import Optimizers, members, takes_gradients
+from torchwork.without_dynamo import without_dynamo
 
 
 class Stepper:
@@ -34,7 +35,7 @@ class Stepper:
     """
 
     def __init__(self, optimizer: Optimizer | Optimizers) -> None:
-        self._one_by_one = [_Direct(one) if type(one) in _KERNELS else one for one in members(optimizer)]
+        self._one_by_one = [_Direct(one) if type(one) in _KERNELS else _Usual(one) for one in members(optimizer)]
         self._plain = all(type(one).zero_grad is Optimizer.zero_grad for one in members(optimizer))
         self._optimizer = optimizer
 
@@ -53,6 +54,16 @@ class Stepper:
             one.step()
 
 
+class _Usual:
+    """One optimizer whose steps are its own."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def step(self) -> None:
+        _own_step(self._optimizer)
+
+
 class _Direct:
     """One optimizer whose kernel is called directly, with what was looked up in a step of its own."""
 
@@ -66,7 +77,7 @@ class _Direct:
         if gradients is None:
             self._found = []
             with _all_or_none(self._optimizer):
-                self._optimizer.step()
+                _own_step(self._optimizer)
             self._found = self._looked_up()
             return
         with torch.no_grad():
@@ -133,6 +144,11 @@ def _all_or_none(optimizer: Optimizer) -> Iterator[None]:
     finally:
         for group in mixed:
             group["fused"] = True
+
+
+def _own_step(optimizer: Optimizer) -> None:
+    with without_dynamo(takes_gradients(optimizer) and not _heard(optimizer)):
+        optimizer.step()
 
 
 def _heard(optimizer: Optimizer) -> bool:

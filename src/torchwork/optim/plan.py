@@ -11,7 +11,9 @@ from torch import nn
 from torchwork import catalog
 from torchwork.optim import OPTIMIZERS, options
 from torchwork.optim.groups import Claim, listed, parameter_names, read_match, share
+from torchwork.optim.several import of_torch
 from torchwork.types import Finding, InputError
+from torchwork.without_dynamo import without_dynamo
 
 Spec = Mapping[str, Any]
 
@@ -213,7 +215,8 @@ def _value_finding(where: str, message: str) -> Finding:
 
 def _refusal(component: Any, given: Spec) -> str | None:
     try:
-        component([nn.Parameter(torch.zeros(2, 2))], **given)
+        with without_dynamo(of_torch(component)):
+            component([nn.Parameter(torch.zeros(2, 2))], **given)
     except (ValueError, TypeError, RuntimeError, AssertionError) as error:
         return str(error)
     return None

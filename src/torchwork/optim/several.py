@@ -66,11 +66,20 @@ def members(optimizer: Optimizer | Optimizers) -> list[Optimizer]:
     return list(optimizer) if isinstance(optimizer, Optimizers) else [optimizer]
 
 
+def of_torch(kind: object) -> bool:
+    """Tell whether a class of optimizers is torch's own.
+
+    >>> of_torch(torch.optim.Adam)
+    True
+    """
+    return isinstance(kind, type) and kind.__module__.startswith("torch.optim.")
+
+
 def takes_gradients(optimizer: Optimizer | Optimizers) -> bool:
     """Tell whether an optimizer takes the gradients as they are, and so can do without a closure.
 
     torch's own do, but for LBFGS; somebody else's may want to look several times even where it need not be given one.
     """
     return isinstance(optimizer, Optimizers) or (
-        type(optimizer).__module__.startswith("torch.optim.") and not isinstance(optimizer, torch.optim.LBFGS)
+        of_torch(type(optimizer)) and not isinstance(optimizer, torch.optim.LBFGS)
     )

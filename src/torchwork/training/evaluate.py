@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchwork import dist
 from torchwork.tasks.supervised import Evaluation
@@ -29,6 +29,30 @@ class OneBatch:
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batch."""
         return iter([self.batch])
+
+
+class _Column:
+    """Rows that come a few at a time and end up in one tensor.
+
+    Each piece is copied as it comes: small pieces that are kept would lie strewn among the memory that the model takes
+    and gives back, which then serves the next batch no more.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self._rows, self._length = rows.clone(), len(rows)
+
+    def add(self, rows: Tensor) -> None:
+        """Append rows; the memory is doubled where it is full."""
+        start, self._length = self._length, self._length + len(rows)
+        if self._length > len(self._rows):
+            grown = self._rows.new_empty((max(self._length, 2 * start), *self._rows.shape[1:]))
+            grown[:start] = self._rows[:start]
+            self._rows = grown
+        self._rows[start : self._length] = rows
+
+    def whole(self) -> Tensor:
+        """Return all rows."""
+        return self._rows if len(self._rows) == self._length else self._rows[: self._length].clone()
 
 
 class StoppedError(Exception):
@@ -61,7 +85,8 @@ def evaluate(
     if ranks is not None:
         ranks.share_buffers(model)
     model.eval()
-    parts: list[tuple[torch.Tensor, ...]] = []
+    columns: list[_Column] = []
+    lengths: list[int] = []
     progress = progress or Progress()
     try:
         with torch.no_grad():  # what a model keeps for later calls must stay usable in training: no inference_mode
@@ -72,23 +97,26 @@ def evaluate(
                     terms = cut_evaluation(model, task, batch, progress, on_cut)
                 if ranks is not None and not len(batch.ids):  # it stands in for one without samples
                     terms = tuple(term[:0] for term in terms)  # type: ignore[assignment]
-                parts.append((torch.from_numpy(batch.ids), *terms))
+                rows = (torch.from_numpy(batch.ids), *terms)
+                lengths.append(len(batch.ids))
+                columns = columns or [_Column(part[:0]) for part in rows]
+                for column, part in zip(columns, rows, strict=True):
+                    column.add(part)
                 if should_stop():
                     raise StoppedError
     finally:
         model.train(was_training)
-    found = parts if ranks is None else _interleaved(parts)
-    return Evaluation(*(torch.cat(column) for column in zip(*found, strict=True)))
+    found = [column.whole() for column in columns]
+    return Evaluation(*(found if ranks is None else _interleaved(found, lengths)))
 
 
-def _interleaved(own: list[tuple[torch.Tensor, ...]]) -> list[tuple[torch.Tensor, ...]]:
-    """Return the parts of all processes on the first, batch by batch in the order of one process alone."""
-    lengths = [len(part[0]) for part in own]
-    columns = [torch.cat(column) for column in zip(*own, strict=True)]
-    gathered = dist.to_first((lengths, [column.numpy() for column in columns]))
+def _interleaved(own: list[Tensor], lengths: list[int]) -> list[Tensor]:
+    """Return the rows of all processes on the first, batch by batch in the order of one process alone."""
+    gathered = dist.to_first((lengths, [column.numpy() for column in own]))
     if gathered is None:
         return own
     found = []
     for counts, arrays in gathered:
         found.append(list(zip(*(torch.from_numpy(array).split(counts) for array in arrays), strict=True)))
-    return [part for batch in zip(*found, strict=True) for part in batch]
+    parts = [part for batch in zip(*found, strict=True) for part in batch]
+    return [torch.cat(column) for column in zip(*parts, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,11 +38,12 @@ def same(keys: Iterable[str]) -> Groups:
     >>> same(["a", "b", "a", "", ""])
     ((0, 2),)
     """
-    places: dict[str, list[int]] = {}
-    for place, key in enumerate(keys):
-        if key:
-            places.setdefault(key, []).append(place)
-    return tuple(tuple(group) for group in places.values() if len(group) > 1)
+    keys = list(keys)
+    places: dict[str, list[int]] = {key: [] for key, count in Counter(keys).items() if key and count > 1}
+    for place, key in enumerate(keys if places else ()):
+        if key in places:
+            places[key].append(place)
+    return tuple(map(tuple, places.values()))
 
 
 def connected(pairs: Iterable[tuple[int, int]]) -> Groups:

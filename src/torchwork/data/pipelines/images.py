@@ -102,8 +102,11 @@ class Images:
         return floats(x, dtype) if self._normalize is None else self._normalize.copied(x, dtype)
 
     def _levels(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        x = x.to(dtype).div_(255)
-        return x if self._normalize is None else self._normalize.apply(x)
+        return self._scaled(x.to(dtype))
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Return floats 0 to 255 as the model takes them, in place."""
+        return x.div_(255) if self._normalize is None else self._normalize.apply_to_levels(x)
 
     def _part_by_part(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the same as ``_levels``, each pass over so little at a time that the processor's cache holds it."""
@@ -112,9 +115,7 @@ class Images:
             return self._levels(x, dtype)
         finished = torch.empty(x.shape, dtype=dtype)
         for part, place in zip(x.split(length), finished.split(length), strict=True):
-            place.copy_(part).div_(255)
-            if self._normalize is not None:
-                self._normalize.apply(place)
+            self._scaled(place.copy_(part))
         return finished
 
     def check_sizes(self, sizes: np.ndarray, name: Callable[[int], str]) -> None:
