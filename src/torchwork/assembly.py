@@ -105,7 +105,7 @@ def assemble(config: Config, *, pretrained: bool = True) -> Parts:
     said: list[Finding] = []
     with collected.stage(), dist.first_on_host():
         data, task = open_data(config, device)
-    keep_freed_memory()  # but for what reading the data took
+    keep_freed_memory()  # behind what reading the data took for a while, which the system is to have back
     if data is None:
         for index, spec in enumerate(config.metrics):
             collected.findings += catalog.check_name(spec["name"], METRICS, "metric", f"metrics[{index}]")

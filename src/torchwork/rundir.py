@@ -301,19 +301,14 @@ def append_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def _csv_lines(rows: Iterable[Sequence[Any]]) -> str:
-    text, ending = io.StringIO(newline=""), "\r\n"  # so that fields with either of the two are quoted
-    writer = csv.writer(text, lineterminator=ending)
-    count = 0
-    for count, row in enumerate(rows, 1):  # noqa: B007
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")  # so that it quotes fields with either
+    lines = []
+    for row in rows:
         writer.writerow([number(field) if isinstance(field, float) else field for field in row])
-    written = text.getvalue()
-    if written.count(ending) == count:
-        return written.replace(ending, "\n")
-    lines = []  # a field has the two in it
-    for row in csv.reader(io.StringIO(written, newline="")):
-        line = io.StringIO(newline="")
-        csv.writer(line, lineterminator=ending).writerow(row)
-        lines.append(line.getvalue().removesuffix(ending) + "\n")
+        lines.append(text.getvalue()[:-2] + "\n")
+        text.seek(0)
+        text.truncate()
     return "".join(lines)
 
 

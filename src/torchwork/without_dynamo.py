@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+import torch
+
 NAME = "torch._dynamo"
 
 
@@ -32,7 +34,7 @@ def without_dynamo(wanted: bool = True) -> Iterator[None]:
     if not wanted or NAME in sys.modules:
         yield
         return
-    sys.modules[NAME] = _STAND_IN
+    sys.modules[NAME] = torch._dynamo = _STAND_IN
     try:
         yield
     finally:
@@ -41,7 +43,7 @@ def without_dynamo(wanted: bool = True) -> Iterator[None]:
 
 def _leave() -> None:
     if sys.modules.get(NAME) is _STAND_IN:
-        del sys.modules[NAME]
+        del sys.modules[NAME], torch._dynamo
 
 
 class _StandIn(ModuleType):

@@ -291,6 +291,16 @@ def test_batches_of_images_that_are_kept_where_they_stand_share_nothing(
     assert torch.equal(next(iter(loader.batches(0))).inputs, first[0])
 
 
+def test_batches_of_whole_numbers_of_eight_bits_share_nothing_either() -> None:
+    tokens = torch.arange(60, dtype=torch.uint8).view(20, 3)
+    source = InMemory(tokens, np.arange(20) % 2, Schema("array", "class"))
+    before = tokens.clone()
+    for batch in _loader(source, steps=(), batch_size=8).batches(0):
+        assert batch.inputs.dtype == torch.uint8
+        batch.inputs.fill_(7)
+    assert torch.equal(tokens, before)
+
+
 def test_the_free_memory_is_known() -> None:
     assert resident.free_memory() > 0
 

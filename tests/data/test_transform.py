@@ -45,8 +45,10 @@ def test_normalize_measures_train_only_and_equals_numpy() -> None:
     np.testing.assert_allclose(state["normalize.mean"], levels.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(state["normalize.std"], levels.std((0, 2, 3)), rtol=1e-12)
     mean, std = (state[key].float().view(1, 3, 1, 1) for key in ("normalize.mean", "normalize.std"))
-    x = source.inputs[:9].float().div(255)
-    torch.testing.assert_close(_through(pipeline, source, np.arange(9)), x.sub(mean).div(std), rtol=1e-6, atol=5e-7)
+    x, found = source.inputs[:9].float(), _through(pipeline, source, np.arange(9))
+    torch.testing.assert_close(found, x.div(255).sub(mean).div(std), rtol=1e-6, atol=5e-7)
+    mean, std = (state[key].view(1, 3, 1, 1) for key in ("normalize.mean", "normalize.std"))
+    assert torch.equal(found, x.mul((1 / (255 * std)).float()).add((-mean / std).float()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -94,9 +96,8 @@ def test_given_figures_are_used_as_they_are() -> None:
     three = Pipeline([{"name": "Normalize", "mean": [0.5] * 3, "std": [0.25] * 3}], source.schema)
     for pipeline in (one, three):
         pipeline.fit(source, np.arange(2))
-        x = source.inputs[:9].float().div(255)
-        wanted = x.sub(0.5).div(0.25)
-        torch.testing.assert_close(_through(pipeline, source, np.arange(9)), wanted, rtol=1e-6, atol=5e-7)
+        wanted = source.inputs[:9].float().mul(1 / (255 * 0.25)).add(-0.5 / 0.25)
+        assert torch.equal(_through(pipeline, source, np.arange(9)), wanted)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

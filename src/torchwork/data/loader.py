@@ -14,6 +14,7 @@ from torchwork.data import threads
 from torchwork.data.augment.build import Augmentation
 from torchwork.data.dataset import DatasetSource
 from torchwork.data.decoding import FileImages
+from torchwork.data.memory import consecutive
 from torchwork.data.mixing import Mixing
 from torchwork.data.moving import moved
 from torchwork.data.pairs import Companions
@@ -254,11 +255,11 @@ class Loader:
         assert self._kept is not None
         order = torch.from_numpy(places)
         rows_of_kept, rows_of_targets = order.to(self._kept.device), order.to(self.device)
-        # what floats are made of anyway need not be copied before, where it stands in order
-        in_place = self._kept.dtype == torch.uint8 and not self._augments and not (np.diff(places) != 1).any()
-        kept = self._kept[places[0] :] if in_place and len(places) else self._kept
+        # images of which floats are made anyway need not be copied before, where they stand in order
+        images = self._pipeline.schema.inputs == "image" and self._kept.dtype == torch.uint8
+        standing = self._kept[places[0] :] if images and not self._augments and consecutive(places) else None
         for part in parts:
-            inputs = kept[part] if in_place else kept.index_select(0, rows_of_kept[part])
+            inputs = self._kept.index_select(0, rows_of_kept[part]) if standing is None else standing[part]
             yield inputs, self._targets.index_select(0, rows_of_targets[part])
 
     def _read_anew(self, times: np.ndarray, ids: np.ndarray, parts: list[slice]) -> Iterator[tuple[Any, Tensor]]:

@@ -11,6 +11,15 @@ from torch import Tensor
 from torchwork.types import Fault, Schema
 
 
+def consecutive(indices: np.ndarray) -> bool:
+    """Tell whether indices name things that stand one after the other, at least one.
+
+    >>> consecutive(np.array([3, 4])), consecutive(np.array([4, 3])), consecutive(np.array([], np.int64))
+    (True, False, False)
+    """
+    return len(indices) > 0 and bool((np.diff(indices) == 1).all())
+
+
 class InMemory:
     """Samples of one tensor.
 
@@ -61,10 +70,7 @@ class InMemory:
         >>> source.standing(np.array([1, 2])), source.standing(np.array([1, 3]))
         (tensor([1, 2]), None)
         """
-        ids = np.asarray(indices, np.int64)
-        if len(ids) == 0 or (np.diff(ids) != 1).any():
-            return None
-        return self.inputs[int(ids[0]) : int(ids[-1]) + 1]
+        return self.inputs[int(indices[0]) : int(indices[-1]) + 1] if consecutive(indices) else None
 
 
 class Rows:

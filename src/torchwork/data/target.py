@@ -218,13 +218,11 @@ def _changed(raw: np.ndarray, transform: Callable[[Any], Any], path: str) -> np.
 
 
 def _distinct(raw: np.ndarray) -> tuple[list[Any], np.ndarray]:
-    """Return the distinct raw targets and, for each sample, which of them it has."""
-    if raw.dtype != object:
-        values, rows = np.unique(raw, return_inverse=True)
-        return values.tolist(), rows
-    rows_of: dict[Any, int] = {}
-    rows = np.array([rows_of.setdefault(value, len(rows_of)) for value in raw.tolist()], np.int64)
-    return list(rows_of), rows
+    """Return raw targets, whole numbers once each, and which of them each sample has."""
+    if raw.dtype.kind not in "iu":
+        return raw.tolist(), np.arange(len(raw))
+    values, rows = np.unique(raw, return_inverse=True)
+    return values.tolist(), rows
 
 
 def _class_name(value: Any, places: tuple[str, ...] | None) -> str:

@@ -38,8 +38,8 @@ class _Column:
     and gives back, which then serves the next batch no more.
     """
 
-    def __init__(self, rows: Tensor) -> None:
-        self._rows, self._length = rows.clone(), len(rows)
+    def __init__(self, like: Tensor) -> None:
+        self._rows, self._length = like.new_empty((0, *like.shape[1:])), 0
 
     def add(self, rows: Tensor) -> None:
         """Append rows; the memory is doubled where it is full."""
@@ -99,7 +99,7 @@ def evaluate(
                     terms = tuple(term[:0] for term in terms)  # type: ignore[assignment]
                 rows = (torch.from_numpy(batch.ids), *terms)
                 lengths.append(len(batch.ids))
-                columns = columns or [_Column(part[:0]) for part in rows]
+                columns = columns or [_Column(part) for part in rows]
                 for column, part in zip(columns, rows, strict=True):
                     column.add(part)
                 if should_stop():
