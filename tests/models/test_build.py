@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from torchwork.models import MODELS
 from torchwork.models.build import build
@@ -41,6 +42,27 @@ def test_lenet_has_the_same_layers_for_28_by_28() -> None:
     big, small = make({"name": "LeNet"}), make({"name": "LeNet"}, (1, 28, 28))
     assert {n: p.shape for n, p in big.named_parameters()} == {n: p.shape for n, p in small.named_parameters()}
     assert small(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_lenet_rectifies_behind_the_pooling_to_the_same_bits(memory_format: torch.memory_format) -> None:
+    model = make({"name": "LeNet"}, (1, 28, 28)).to(memory_format=memory_format)
+
+    def as_the_lecture(x: Tensor) -> Tensor:
+        for convolution in (model.conv1, model.conv2):
+            x = F.max_pool2d(F.relu(convolution(x)), 2)
+        return model.fc3(F.relu(model.fc2(F.relu(model.fc1(x.flatten(1))))))
+
+    x = torch.randn(64, 1, 28, 28).round(decimals=1)  # with equal values in a window
+    x[:16] = 0  # and windows in which nothing else stands
+    x = x.contiguous(memory_format=memory_format)
+    told = []
+    for forward in (model, as_the_lecture):
+        model.zero_grad()
+        loss = F.cross_entropy(forward(x), torch.arange(64) % 10)
+        loss.backward()
+        told.append([loss.detach(), *(p.grad for p in model.parameters())])
+    assert all(torch.equal(*pair) for pair in zip(*told, strict=True))
 
 
 @pytest.mark.parametrize(("shape", "padding"), [((3, 16, 16), 0), ((1, 12, 12), 2), ((3, 41, 64), 0), ((2, 28, 28), 1)])
