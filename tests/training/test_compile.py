@@ -43,7 +43,7 @@ def assert_trains_nearly_the_same_and_goes_on_to_the_same(tmp_path, low):
     assert (longer.path / "model.safetensors").read_bytes() == (straight.path / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("low", ["fp32", "bf16"])
+@pytest.mark.parametrize("low", [pytest.param("fp32", marks=pytest.mark.slow), "bf16"])
 def test_trains_nearly_the_same_and_goes_on_to_the_same(tmp_path, quick_backend, low):
     assert_trains_nearly_the_same_and_goes_on_to_the_same(tmp_path, low)
 
