@@ -58,6 +58,16 @@ def test_half_of_the_images_are_mirrored_and_the_input_stays_as_it_was() -> None
     assert torch.equal(RandomHorizontalFlip(p=1.0)(images, rng.keys(0, IDS)), images.flip(-1))
 
 
+@pytest.mark.parametrize("side", [8, 52, 53, 64])  # 52×52 of three channels is the largest whose images go in one call
+def test_images_of_any_size_are_mirrored_whose_number_says_so(side):
+    images = torch.arange(len(IDS) * 3 * side * side).to(torch.uint8).view(-1, 3, side, side)
+    keys = rng.keys(0, IDS)
+    wanted = rng.uniform(keys, 1)[:, 0] < 0.5
+    expected = torch.stack([image.flip(-1) if mirror else image for image, mirror in zip(images, wanted, strict=True)])
+    assert 0 < wanted.sum() < len(IDS)
+    assert torch.equal(RandomHorizontalFlip()(images, keys), expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 @pytest.mark.parametrize("operation", [RandomCrop(4, padding=2), RandomHorizontalFlip()], ids=repr)
 def test_a_sample_is_augmented_alike_alone_and_in_any_batch(operation: object, dtype: torch.dtype) -> None:

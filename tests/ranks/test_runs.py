@@ -76,7 +76,9 @@ def test_a_run_goes_on_with_another_number_of_processes_whichever_of_them_was_as
     assert_alike(out, alone)
 
 
-@pytest.mark.parametrize("strategy", ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ddp", "fsdp"))])
+@pytest.mark.parametrize(
+    "strategy", ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ddp", "fsdp"))]
+)
 def test_where_a_process_is_killed_the_others_name_it_and_started_again_they_come_to_the_same_bits(tmp_path, strategy):
     three = {**CONFIG, "train": {**CONFIG["train"], "precision": "fp32", "checkpoint_every_steps": 2}}
     three["distributed"] = {"strategy": strategy}

@@ -121,16 +121,17 @@ def decode(
         raise
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error and others on bad bytes
         raise _unreadable(error) from error
-    return _as_mode(torch.from_numpy(pixels).permute(2, 0, 1), mode)
+    return _as_mode(torch.from_numpy(pixels.transpose(2, 0, 1)), mode)
 
 
 def _as_mode(image: Tensor, mode: Mode) -> Tensor:
     """Return [C, H, W] of 1, 3 or 4 channels with those of a mode."""
+    channels = image.shape[0]  # len would take as long as to make the tensor
     if mode == "L":
-        return image if len(image) == 1 else luminance(image[:3])
-    if len(image) == 1:
+        return image if channels == 1 else luminance(image[:3])
+    if channels == 1:
         image = image.expand(3, -1, -1)
-    if mode == "RGBA" and len(image) == 3:
+    if mode == "RGBA" and channels != 4:
         return torch.cat([image, torch.full_like(image[:1], 255)])
     return image
 
@@ -146,7 +147,7 @@ def header(path: Path) -> Header:
     try:
         file, length = _opened(path)
         try:
-            head = os.read(file, _HEAD)
+            head = os.read(file, min(length, _HEAD))
             tail = head if length <= len(head) else os.pread(file, _TAIL, max(0, length - _TAIL))
         finally:
             os.close(file)

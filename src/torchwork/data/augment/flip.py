@@ -10,6 +10,9 @@ from torchwork.data.augment.chunks import change
 from torchwork.data.augment.options import probability, refuse
 from torchwork.types import Finding
 
+# Up to this many bytes an image all are mirrored by one call, which takes a quarter to a half of the time.
+_SMALL = 1 << 13
+
 
 class _Flip:
     """Mirror each image along one axis with probability ``p``."""
@@ -28,7 +31,7 @@ class _Flip:
     def in_place(self, images: Tensor, keys: np.ndarray) -> Tensor:
         """Do the same in the batch itself, and return it."""
         rows = np.flatnonzero(rng.uniform(keys, 1)[:, 0] < self.p)
-        if images.device.type == "cpu":  # one at a time takes a fifth of the time: no copy of all that are mirrored
+        if images.device.type == "cpu" and images[:1].nbytes > _SMALL:  # a copy of all that are mirrored costs more
             for row in rows.tolist():
                 images[row] = images[row].flip(self._axis)
         else:
