@@ -126,7 +126,7 @@ def decode(
 
 def _as_mode(image: Tensor, mode: Mode) -> Tensor:
     """Return [C, H, W] of 1, 3 or 4 channels with those of a mode."""
-    channels = image.shape[0]  # len would take as long as to make the tensor
+    channels = image.shape[0]
     if mode == "L":
         return image if channels == 1 else luminance(image[:3])
     if channels == 1:

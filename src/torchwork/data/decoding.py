@@ -49,34 +49,32 @@ def _side_by_side(
 
     That is the beginning of ``into``, where they fit into it.
     """
-    made: list[tuple[Tensor, np.ndarray]] = []
+    made: list[Tensor] = []
     making = threading.Lock()
 
-    def batch_like(found: Tensor) -> tuple[Tensor, np.ndarray]:
+    def batch_like(found: Tensor) -> Tensor:
         if into is not None and len(into) >= length and into.shape[1:] == found.shape and into.dtype == found.dtype:
-            batch = into[:length]
-        else:
-            batch = torch.empty((length, *found.shape), dtype=found.dtype)
-        return batch, batch.numpy()
+            return into[:length]
+        return torch.empty((length, *found.shape), dtype=found.dtype)
 
     def fill(place: int) -> Tensor | None:
         found = image(place)
         with making:  # whoever is first says the shape
             if not made:
                 made.append(batch_like(found))
-        batch, levels = made[0]
+        batch = made[0]
         if found.shape != batch.shape[1:] or found.dtype != batch.dtype:
             return found
         if found.dtype == torch.uint8:  # numpy takes two thirds of torch's time to lay channels one after the other
-            np.copyto(levels[place], found.numpy())
+            np.copyto(batch.numpy()[place], found.numpy())
         else:
             batch[place].copy_(found)
         return None
 
     others = threads.over(fill, range(length), count)
     if all(other is None for other in others):
-        return made[0][0]
-    return [made[0][0][place] if other is None else other for place, other in enumerate(others)]
+        return made[0]
+    return [made[0][place] if other is None else other for place, other in enumerate(others)]
 
 
 def store_for(
